@@ -55,7 +55,7 @@ def vanishing() -> Figure:
         first = norms(model, found, 0)
         print(f"{kind:22}{first[0]:10.1e}{first[-1]:10.1e}{first[0] / first[-1]:10.1e}   {history['accuracy'][-1]:.0%}")
         left.plot(range(1, DEPTH + 2), first, "o-", label=kind)
-        right.plot(history["accuracy"], label=kind)
+        right.plot(range(1, EPOCHS + 1), history["accuracy"], label=kind)
     left.set(xlabel="layer", ylabel="norm of its gradient", yscale="log", title="first epoch")
     right.set(xlabel="epoch", ylabel="accuracy", title="what becomes of it")
     left.legend()
@@ -85,8 +85,8 @@ def dying() -> Figure:
     loss = victim.fit(x, y, epochs=20, batch_size=40, callbacks=[found], verbose=0).history["loss"]
     print(f"{'':30}{'loss':>7}   dead units of layer 2   gradient of layer 1")
     report("ReLU, learning rate 0.3", found, loss)
-    left.plot(dead(found), "k", label="ReLU, learning rate 0.3")
-    right.plot(loss, "k", label="ReLU, learning rate 0.3")
+    left.plot(range(1, 21), dead(found), "k", label="ReLU, learning rate 0.3")
+    right.plot(range(1, 21), loss, "k", label="ReLU, learning rate 0.3")
     for label, activation, style in (
         ("ReLU, learning rate 0.01", nn.ReLU, "--"),
         ("LeakyReLU, the same weights", nn.LeakyReLU, "-"),
@@ -95,8 +95,8 @@ def dying() -> Figure:
         model.load_state_dict(victim.state_dict())
         then = model.fit(x, y, epochs=120, batch_size=40, callbacks=[later], verbose=0).history["loss"]
         report(label, later, then)
-        left.plot(range(20, 140), dead(later), style, label=label)
-        right.plot(range(20, 140), then, style, label=label)
+        left.plot(range(21, 141), dead(later), style, label=label)
+        right.plot(range(21, 141), then, style, label=label)
     left.set(xlabel="epoch", ylabel="dead units", ylim=(-0.02, 1.02), title="units of layer 2 that are 0 for every sample")
     right.set(xlabel="epoch", ylabel="loss", yscale="log", title="loss")
     left.legend(loc="center right")

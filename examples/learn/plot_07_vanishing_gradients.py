@@ -41,7 +41,7 @@ kinds = {"Sigmoid": (nn.Sigmoid, {}), "Tanh": (nn.Tanh, {}), "ReLU, He": (nn.ReL
 for name, (activation, linear) in kinds.items():
     model, norms, losses = train(activation, **linear)
     upper.plot(range(1, 12), norms, "o-", label=name)
-    lower.plot(losses, label=name)
+    lower.plot(range(1, 31), losses, label=name)
 upper.set(xlabel="layer", ylabel="norm of the gradient", yscale="log")
 lower.set(xlabel="epoch", ylabel="loss")
 upper.legend()

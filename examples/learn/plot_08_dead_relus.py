@@ -36,8 +36,8 @@ for name, activation, lr in (
     ("LeakyReLU, lr 0.3", nn.LeakyReLU, 0.3),
 ):
     dead, losses = train(activation, lr)
-    upper.plot(dead, label=name)
-    lower.plot(losses, label=name)
+    upper.plot(range(1, 41), dead, label=name)
+    lower.plot(range(1, 41), losses, label=name)
     print(f"{name:18} {dead[-1]:4.0%} dead, loss {losses[-1]:.2f}")
 upper.set(xlabel="epoch", ylabel="dead units", ylim=(-0.02, 1.05))
 lower.set(xlabel="epoch", ylabel="loss", yscale="log")

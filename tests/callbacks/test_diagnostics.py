@@ -195,7 +195,12 @@ def test_plot():
     with pytest.raises(nn.errors.EmptyDataError):
         found.plot()
     model.fit(x, y, epochs=3, callbacks=[found], verbose=0)
-    panels = found.plot().axes
+    figure = found.plot()
+    panels = figure.axes
+    assert figure.get_figwidth() < 6  # inches, which a phone shows legibly
+    assert all(line.get_xdata().tolist() == [1, 2, 3] for axes in panels for line in axes.lines)  # as the progress bar counts
+    for names, legend in ((found.gradient_norm, panels[1].get_legend()), (found.dead_fraction, panels[3].get_legend())):
+        assert [text.get_text() for text in legend.texts] == [name for name in names if not name.endswith("bias")]
     assert [axes.get_title() for axes in panels] == ["gradient norm", "update / weight", "dead units", "saturated"]
     assert [axes.get_ylabel() for axes in panels] == ["norm", "ratio", "fraction", "fraction"]
     assert [axes.get_yscale() for axes in panels] == ["log", "log", "linear", "linear"]

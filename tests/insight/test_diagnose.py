@@ -22,6 +22,7 @@ def test_a_planted_fault_is_named(name, data, seed):
     report = nn.diagnose(**make(data_sets[data], seed))
     assert code in [each.code for each in report.verdicts[:2]]
     text, found = str(report), json.loads(json.dumps(report.to_dict()))
+    assert max(map(len, text.splitlines())) <= 100
     for each, kept in zip(report.verdicts, found["verdicts"], strict=True):
         assert each.code in CODES
         assert f"[{each.code}]" in text
@@ -323,6 +324,21 @@ def test_sums_of_columns_say_of_which(rng):
     (found,) = [each for each in report.verdicts if each.code == "inputs_duplicated"]
     assert found.evidence["alike"] == [2, 5, 10]
     assert found.code_line == "X = np.delete(X, [10], axis=-1)  # 10: told by 2, 5"
+
+
+@pytest.mark.parametrize("columns", [30, 60, 100, 300])
+def test_the_text_of_a_report_fits_its_terminal_and_says_the_same(columns, monkeypatch):
+    x, y = digits()
+    report = nn.diagnose(mlp(1e4 * x, y, 0, optimizer=nn.optim.SGD(lr=1e6)), 1e4 * x, y, steps=60)
+    monkeypatch.setenv("COLUMNS", "10000")
+    whole = str(report)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    text = str(report)
+    code = [line for each in report.verdicts for line in (each.code_line, *each.code_line.split("; "))]
+    assert text.replace(";", "").split() == whole.replace(";", "").split()
+    assert max(len(line) for line in text.splitlines() if line.strip() not in code) <= min(100, max(40, columns))
+    for each in report.verdicts:  # statements are whole
+        assert each.code_line in text or all(f"      {line}\n" in text + "\n" for line in each.code_line.split("; "))
 
 
 @pytest.mark.parametrize("lr", [0.0, 1e-8, 1e12])

@@ -37,9 +37,10 @@ def test_plot(rng):
         assert [line.get_linestyle() for line in axes.lines[:2]] == ["-", "--"]
         assert [line.get_label() for line in axes.lines[:2]] == ["training", "validation"]
         assert all(tick == round(tick) for tick in axes.get_xticks())
+        assert [line.get_xdata().tolist() for line in axes.lines[:2]] == [[1, 2, 3]] * 2
     best = int(np.argmin(history.history["val_loss"]))
-    assert figure.axes[0].lines[2].get_label() == f"best: epoch {best}"
-    assert figure.axes[0].lines[2].get_xydata().tolist() == [[best, history.history["val_loss"][best]]]
+    assert figure.axes[0].lines[2].get_label() == f"best: epoch {best + 1}"  # as the progress bar counts
+    assert figure.axes[0].lines[2].get_xydata().tolist() == [[best + 1, history.history["val_loss"][best]]]
 
 
 def test_plots_have_two_columns_and_show_one_epoch(rng):

@@ -176,7 +176,7 @@ class Diagnostics(Callback):
         Returns
         -------
         matplotlib.figure.Figure
-            Four panels. A notebook shows the figure if it is the result of a cell.
+            Four panels; epochs are counted from 1. A notebook shows the figure if it is the result of a cell.
 
         Raises
         ------
@@ -198,10 +198,13 @@ class Diagnostics(Callback):
             ("saturated", self.saturated_fraction, "fraction"),
         )
         with style():
-            figure = new_figure(11, 7)
-            for axes, (title, curves, unit) in zip(figure.subplots(2, 2).flat, panels, strict=True):
+            epochs = [epoch + 1 for epoch in self.epoch]
+            columns = [max(1, 50 // (max(map(len, panels[k][1]), default=1) + 6)) for k in (0, 2)]
+            lines = sum(-(-len(panels[k][1]) // n) for k, n in zip((0, 2), columns, strict=True))
+            figure = new_figure(5.6, 8.5 + 0.2 * lines)  # one above the other: a phone shows 5.6 inches legibly
+            for k, (axes, (title, curves, unit)) in enumerate(zip(figure.subplots(4), panels, strict=True)):
                 for name, values in curves.items():
-                    axes.plot(self.epoch, values, marker=None if len(values) > 1 else "o", label=name)
+                    axes.plot(epochs, values, marker=None if len(values) > 1 else "o", label=name)
                 axes.set(title=title, xlabel="epoch", ylabel=unit)
                 whole_numbers(axes)
                 if unit == "fraction":
@@ -209,8 +212,8 @@ class Diagnostics(Callback):
                     axes.set_ylim(-top / 30, top)  # lines at 0 are seen
                 elif any(v > 0 for c in curves.values() for v in c):
                     axes.set_yscale("log")
-                if curves:  # beside the axes, where no line is
-                    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+                if curves and k % 2:  # below the two panels whose lines it names
+                    axes.legend(ncols=columns[k // 2], loc="upper left", bbox_to_anchor=(-0.1, -0.35))
         return figure
 
     def __repr__(self) -> str:

@@ -295,8 +295,8 @@ def overfitting(case: Case) -> Iterator[Verdict]:
         f"The loss of the training rows is {first.after:.3g}, that of other rows {last:.3g}"
         + (f", which was {best:.3g} before." if gap else "."),
         "The net has enough weights to learn single rows by heart, with their noise; that does not help for others.",
-        "Stop at the best epoch, and add dropout, an L2 penalty, or rows:",
-        "model.fit(..., validation_data=(X_val, y_val), callbacks=[nn.callbacks.EarlyStopping(restore_best_weights=True)])",
+        "Stop at the best epoch of validation_data, and add dropout, an L2 penalty, or rows:",
+        "model.fit(..., callbacks=nn.callbacks.EarlyStopping(patience=10, restore_best_weights=True))",
         {"training loss": first.after, "loss of other rows": last, "best": best, "other rows": len(case.held or ())},
     )
 

@@ -12,6 +12,7 @@ import numpy as np
 from .._checks import whole
 from .case import Case, without_dropout
 from .reading import require_compiled, rows_of
+from .verdict import wrapped
 
 _SOLVED = 0.05  #: of the way from the loss of a constant answer to the least possible one, the part that may be left
 _LEAST = 1e-3
@@ -39,8 +40,8 @@ class OneBatch(NamedTuple):
     def __str__(self) -> str:
         figures = f"{len(self.losses)} steps: loss {self.before:.3g} -> {self.after:.3g} (a constant answer: {self.chance:.3g})."
         if self.solved:
-            return f"The model can learn these rows by heart. {figures}"
-        return (
+            return wrapped(f"The model can learn these rows by heart. {figures}")
+        return wrapped(
             f"The model cannot learn even these rows by heart. {figures} So the fault is in the model, its loss, its learning rate "
             "or the data, and more rows will not help; nn.diagnose(model, X, y) looks for it."
         )

@@ -18,8 +18,9 @@ def draw(report: Report) -> Any:
     norms = np.array([report.gradients[name] for name in names])
     norms = np.where((norms > 0) & (norms < np.inf), norms, np.nan)
     with style():
-        figure = new_figure(12, max(4.0, 0.2 * max(len(names), len(layers))))
-        losses, gradients, units = figure.subplots(1, 3)
+        heights = [2.6, *(max(1.8, 0.9 + 0.2 * len(each)) for each in (names, layers))]
+        figure = new_figure(5.6, sum(heights))  # one above the other: a phone shows 5.6 inches legibly
+        losses, gradients, units = figure.subplots(3, height_ratios=heights)
         _draw_losses(losses, report)
         gradients.barh(range(len(names)), norms, color=BLUE)
         gradients.set(title="gradient of the weights", xlabel="norm", xscale="log", yticks=range(len(names)), yticklabels=names)
@@ -32,8 +33,9 @@ def draw(report: Report) -> Any:
         units.set(title="units", xlabel="per cent", xlim=(0, 100), yticks=range(len(layers)), yticklabels=layers)
         for axes, count in ((gradients, len(names)), (units, len(layers))):
             axes.set_ylim(max(count, 1) - 0.5, -0.5)  # the first layer above
+            axes.tick_params(axis="y", labelsize=9)
         if layers:
-            units.legend(fontsize=8)
+            units.legend()
     return figure
 
 
@@ -53,4 +55,4 @@ def _draw_losses(axes: Any, report: Report) -> None:
         said = f"no finite number in {lost:,} of {count:,} steps" if count else "nothing was trained"
         axes.text(0.5, 0.5, said, ha="center", transform=axes.transAxes)
     if count:
-        axes.legend(fontsize=8)
+        axes.legend()

@@ -229,7 +229,7 @@ def _copied_rows(case: Case, held: Rows) -> Iterator[Verdict]:
         f"{shared:.0%} of the validation rows are{nearly} training rows.",
         "The validation loss then tells how well the net remembers, not how well it does on rows that it has not seen.",
         "Drop repeated rows before the split, and keep rows that belong together on one side:",
-        "X, index = np.unique(X, axis=0, return_index=True); y = y[index]  # or fit(..., groups=patient)",
+        "X, index = np.unique(X, axis=0, return_index=True); y = y[index]  # or fit(groups=patient)",
         {"shared": shared, "repeated within training": within},
     )
 

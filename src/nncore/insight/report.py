@@ -9,7 +9,7 @@ import numpy as np
 
 from ..errors import require
 from .case import Case
-from .verdict import CODES, SEVERITIES, Verdict
+from .verdict import CODES, SEVERITIES, Verdict, wrapped
 
 
 class Report:
@@ -103,7 +103,7 @@ class Report:
         if self.steps:
             head += f", {self.steps:,} steps of a copy: loss {self.before:.3g} -> {self.after:.3g}"
             head += f" (a constant answer: {self.chance:.3g})" if isfinite(self.chance) else ""
-        return "\n\n".join([head, *(f"{i}. {each}" for i, each in enumerate(self.verdicts, 1))])
+        return "\n\n".join([wrapped(head), *(f"{i}. {each}" for i, each in enumerate(self.verdicts, 1))])
 
     def __repr__(self) -> str:
         return f"Report({', '.join(each.code for each in self.verdicts)})"

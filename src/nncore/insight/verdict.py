@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
+from textwrap import fill
 from typing import Any, NamedTuple
 
 #: The severities, from the one that comes first in a report.
@@ -75,8 +77,23 @@ class Verdict(NamedTuple):
         lines += [f"  evidence: {numbers}"] if numbers else []
         lines += [f"  why: {self.reason}"] if self.reason else []
         lines += [f"  do: {self.advice}"] if self.advice else []
-        lines += [f"      {self.code_line}"] if self.code_line else []
-        return "\n".join(lines)
+        code = [f"      {line}" for line in _lines_of(self.code_line)]
+        return "\n".join([*(wrapped(line, 6) for line in lines), *code])
+
+
+def _width() -> int:
+    """Return the columns of a text: at most 100, or as many as the terminal has, less those of the number of a verdict."""
+    return max(40, min(100, shutil.get_terminal_size((100, 24)).columns)) - 4
+
+
+def wrapped(text: str, indent: int = 0) -> str:
+    """Return a text in lines that fit the terminal; those after the first are indented."""
+    return fill(text, _width(), subsequent_indent=indent * " ", break_long_words=False, break_on_hyphens=False)
+
+
+def _lines_of(code: str) -> list[str]:
+    """Return code that is too long for one line by statements."""
+    return code.split("; ") if len(code) > _width() - 2 else [code] if code else []
 
 
 def shown(value: Any) -> str:

@@ -28,7 +28,7 @@ class History(Callback):
         last step (L-BFGS has none). There is one entry per epoch, or per validated epoch. The loss of an epoch equals the loss of
         all its rows as one batch, so a smaller last batch counts less.
     epoch : list of int
-        The numbers of the epochs.
+        The numbers of the epochs, from 0. (What is printed and plotted counts from 1.)
     step_losses : numpy.ndarray
         float64, the losses of training steps: of every step, up to 65,536 steps. Of longer trainings every second step is kept,
         then every fourth and so on, so that the record covers the whole training and its memory stays constant.
@@ -111,7 +111,7 @@ class History(Callback):
 
     @explained
     def plot(self) -> Any:
-        """Plot the loss and each metric over the epochs. Validation is dashed.
+        """Plot the loss and each metric over the epochs, counted from 1. Validation is dashed.
 
         Returns
         -------
@@ -143,7 +143,7 @@ class History(Callback):
         columns = min(2, len(names))
         rows = -(-len(names) // columns)
         with style():
-            figure = new_figure(4.8 * columns, 3.4 * rows)
+            figure = new_figure(5.0 if columns == 1 else 6.6, (3.4 if columns == 1 else 2.7) * rows)
             panels = figure.subplots(rows, columns, squeeze=False).ravel()
             for axes, name in zip(panels, names, strict=False):
                 self._draw(axes, name)
@@ -158,13 +158,13 @@ class History(Callback):
         validation = f"val_{name}"
         for key, label, line in ((name, "training", "-"), (validation, "validation", "--")):
             if key in self.history:
-                epochs = self.epochs_of(key)
+                epochs = [epoch + 1 for epoch in self.epochs_of(key)]
                 axes.plot(epochs, self.history[key], line, marker="o" if len(epochs) <= _WITH_DOTS else None, label=label)
         if name == "loss" and len(self.history.get(validation, ())) > 1:
             values = np.array(self.history[validation])
             if np.isfinite(values).any():
                 best = int(np.nanargmin(np.where(np.isfinite(values), values, np.inf)))
-                at = self.epochs_of(validation)[best]
+                at = self.epochs_of(validation)[best] + 1
                 axes.plot(at, values[best], "*", markersize=12, color="C3", label=f"best: epoch {at}", zorder=3)
         axes.set(xlabel="epoch", ylabel=name.replace("_", " "))
         whole_numbers(axes)

@@ -21,7 +21,7 @@ from typing import NamedTuple
 
 import numpy as np
 from headline import ROOT, THREAD_VARIABLES, machine
-from precision import RESULTS
+from precision_contests import RESULTS
 
 #: Train rows, train classes, test rows, test classes.
 Data = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

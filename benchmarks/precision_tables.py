@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import report
-from precision import NNCORE, RESULTS, Claim, Contest, contests, identity, with_before
+from precision_contests import NNCORE, RESULTS, Claim, Contest, contests, identity, with_before
 from rows import best, least, span
 
 ISAS = {"baseline": "scalar", "avx2": "AVX2", "avx512": "AVX-512", "amx": "AMX"}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import report
-from scaling import LSTM, MACHINES, NETWORKS, SMALLEST, Net, Network, allreduce, constants, step
+from scaling_model import LSTM, MACHINES, NETWORKS, SMALLEST, Net, Network, allreduce, constants, step
 
 #: Colours that the colour-blind can tell apart (Okabe and Ito), with a mark for each.
 MARKS = {

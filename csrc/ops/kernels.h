@@ -105,8 +105,9 @@ enum { NNC_NORM_CHUNK = 8 }; /* rows per partial sum, which fixes the order of a
 typedef enum { NNC_POOL_MEAN, NNC_POOL_MAX, NNC_POOL_LAST, NNC_POOL_COUNT } nnc_pool;
 
 /* The recurrent cells: h' = tanh or max(0, .) of a + W h; the gated recurrent unit with its reset after the product (gates r, z,
- * n); the long short-term memory (gates i, f, g, o). */
-typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_COUNT } nnc_cell;
+ * n); the long short-term memory (gates i, f, g, o); the gated recurrent unit with its reset before the product. Append, never
+ * insert: files have the number. */
+typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_GRU_BEFORE, NNC_CELL_COUNT } nnc_cell;
 
 /* What computes recurrent products in another way: z = W h + b of `rows` rows of h, ldh apart. Returns z, [rows, columns of W], whose rows
  * are *ldz apart; as much memory as a vector takes may be read behind each of them. */
@@ -118,10 +119,11 @@ typedef const void *nnc_recurrent_multiply(const void *context, const void *h, s
  *
  * gates      [rows, steps, G hidden], G being nnc_cell_gates(cell). In: the input product W_ih x + b_ih in the first
  *            nnc_cell_products(cell) * hidden columns. Out, where h is given: what backward needs, in place: the gates after their
- *            nonlinearity (GRU: r, z, n, W_hn h + b_hn), for tanh and relu nothing. Without h (inference): unspecified, and a GRU
- *            does not touch its last hidden columns.
+ *            nonlinearity (GRU: r, z, n, W_hn h + b_hn; GRU_BEFORE: r, z, n, r mask h), for tanh and relu nothing. Without h
+ *            (inference): unspecified, and a GRU of either kind does not touch its last hidden columns.
  * dgates     the same shape and distances, may be gates. Backward: the gradients before the nonlinearity. GRU: of r, z, n, and
- *            of W_hn h + b_hn; the weight gradient of W_hh takes columns r, z and the last, that of W_ih takes r, z, n.
+ *            of W_hn h + b_hn; the weight gradient of W_hh takes columns r, z and the last, that of W_ih takes r, z, n. GRU_BEFORE: of r, z,
+ *            n, and r mask h, whose product with column n is the gradient of W_hn.
  * y          [rows, steps, hidden], may be NULL: the h of each step. dy, its gradient, has the same distances, and may be NULL.
  * h, c       [rows, steps + 1, hidden], saved for backward, which needs them; NULL in inference; c for the LSTM alone. Slot t
  *            is the state before step t, slot t + 1 the one after; reverse: slot t + 1 before and slot t after.
@@ -139,6 +141,7 @@ typedef const void *nnc_recurrent_multiply(const void *context, const void *h, s
  *            it without the mask. W_hh's gradient then needs mask h in place of h: the caller multiplies what is saved.
  * forward, backward   the recurrent weights as recurrent_pack lays them out, backward where it is called.
  * multiply   inference: computes the recurrent products in place of the packed weights, which may be NULL then; NULL: they do it.
+ *            GRU_BEFORE: those of r and z; multiply_rest that of n, from rows of r mask h.
  * scratch    nnc_recurrent_scratch(...) elements. All buffers but those named above are distinct. */
 typedef struct {
   nnc_cell cell;
@@ -151,14 +154,17 @@ typedef struct {
   const void *h0, *c0, *forward, *mask;
   void *dgates, *dh, *dh0, *dc0;
   const void *dy, *dh_n, *dc_n, *backward;
-  nnc_recurrent_multiply *multiply;
+  nnc_recurrent_multiply *multiply, *multiply_rest;
   const void *context; /* of multiply */
   void *scratch;
 } nnc_recurrence;
 
 /* Columns of gates per hidden unit, and how many of them begin with an input product (the W of that many gates). */
 static inline size_t nnc_cell_gates(nnc_cell cell) { return cell <= NNC_CELL_RELU ? 1 : 4; }
-static inline size_t nnc_cell_products(nnc_cell cell) { return cell <= NNC_CELL_RELU ? 1 : cell == NNC_CELL_GRU ? 3 : 4; }
+static inline size_t nnc_cell_products(nnc_cell cell) { return cell <= NNC_CELL_RELU ? 1 : cell == NNC_CELL_LSTM ? 4 : 3; }
+
+/* Whether the weight gradient of W_hh is two products: that of its last gate has another operand, or another column of dgates. */
+static inline int nnc_last_gate_is_apart(nnc_cell cell) { return cell == NNC_CELL_GRU || cell == NNC_CELL_GRU_BEFORE; }
 
 /* hidden rounded up to whole vectors of any instruction set. */
 static inline size_t nnc_recurrent_padded(size_t hidden) { return (hidden + 15) / 16 * 16; }

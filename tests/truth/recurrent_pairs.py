@@ -5,18 +5,29 @@ import pytest
 import nncore as nn
 
 torch = pytest.importorskip("torch", reason="PyTorch is the independent truth here")
+torch_reset = pytest.importorskip("truth.torch_reset", reason="PyTorch is the independent truth here")
 
 N, T, F, H = 11, 9, 3, 5
-CELLS = {"tanh": ("RNN", {}), "relu": ("RNN", {"nonlinearity": "relu"}), "gru": ("GRU", {}), "lstm": ("LSTM", {})}
+CELLS = {
+    "tanh": ("RNN", {}),
+    "relu": ("RNN", {"nonlinearity": "relu"}),
+    "gru": ("GRU", {}),
+    "lstm": ("LSTM", {}),
+    "gru_before": ("GRU", {"reset_after": False}),
+}
 SHAPES = [(1, False), (1, True), (2, False), (2, True)]
 
 
 def pair(cell, layers, bidirectional, dtype, hidden=H, **options):
     """The same layer twice; ours stands in no model yet."""
     name, own = CELLS[cell]
-    arguments = {"num_layers": layers, "bidirectional": bidirectional, **own}
-    ours = getattr(nn, name)(F, hidden, **arguments, **options)
-    theirs = getattr(torch.nn, name)(F, hidden, batch_first=True, bias=options.get("bias", True), **arguments)
+    arguments = {"num_layers": layers, "bidirectional": bidirectional}
+    ours = getattr(nn, name)(F, hidden, **arguments, **own, **options)
+    if cell == "gru_before":
+        kind, own = torch_reset.GRU, {}
+    else:
+        kind = getattr(torch.nn, name)
+    theirs = kind(F, hidden, batch_first=True, bias=options.get("bias", True), **arguments, **own)
     return ours, theirs.to(getattr(torch, dtype))
 
 

@@ -45,7 +45,7 @@ _RANGES = {
 }
 #: The ops that give any number.
 _UNBOUNDED = ("linear", "maxout", "batch_norm", "layer_norm", "embedding")
-_CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
+_CELLS = ("tanh", "relu", "gru", "lstm", "gru_before")  # the order of nnc_cell
 _SOFTMAX = ("softmax", "log_softmax")
 _SIGMOIDS = ("sigmoid", "hardsigmoid")
 _ENDS = ("softmax", "sigmoid")  #: those that take any number
@@ -246,7 +246,7 @@ def _recurrent(op: Op, written: str) -> End:
     cell = _CELLS[op.field("cell")]
     if cell == "relu":
         return End("", written, 0.0, inf, True)
-    is_open = cell == "gru" and (len(op.inputs) > 1 or op.field("learn_initial_state"))
+    is_open = cell[:3] == "gru" and (len(op.inputs) > 1 or op.field("learn_initial_state"))
     return End("", written, -inf, inf, True) if is_open else End("", written, -1.0, 1.0, True)
 
 

@@ -56,7 +56,7 @@ static void add_initial_gradients(const nnc_run *run, const nnc_op *op, const nn
 static void partial_gradients(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_window *w, int accumulate) {
   const nnc_recurrent *r = &l->r;
   const size_t row = l->regions.gates_row, ld = l->regions.partial_row, n = r->products * r->hidden;
-  const size_t shared = r->cell == NNC_CELL_GRU ? 2 * r->hidden : n;
+  const size_t shared = nnc_last_gate_is_apart(r->cell) ? 2 * r->hidden : n;
   for (size_t first = w->first; first < w->last; first += NNC_SAMPLE_GROUP) {
     const nnc_group g = group_at(l, first);
     const real *dgates = gates_of(l, w->d, g, w->from), *h = h_of(l, w->d, g, w->from + w->d);
@@ -64,8 +64,10 @@ static void partial_gradients(const nnc_run *run, const nnc_recurrent_layer *l, 
     real *ih = partial_of(l, w->d, g), *hh = ih + r->input * ld;
     run->k->gemm(ih, x_of(l, g, w->from), dgates, NULL, r->input, n, rows, ld, 1, l->regions.x_row, row, accumulate);
     run->k->gemm(hh, h, dgates, NULL, r->hidden, shared, rows, ld, 1, l->regions.state_row, row, accumulate);
-    if (shared < n)
+    if (r->cell == NNC_CELL_GRU)
       run->k->gemm(hh + shared, h, dgates + n, NULL, r->hidden, r->hidden, rows, ld, 1, l->regions.state_row, row, accumulate);
+    else if (shared < n)
+      run->k->gemm(hh + shared, dgates + n, dgates + shared, NULL, r->hidden, r->hidden, rows, ld, 1, row, row, accumulate);
     if (r->bias) run->k->column_sum(hh + r->hidden * ld, dgates, rows, r->kept * r->hidden, row, accumulate);
   }
 }
@@ -141,23 +143,27 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
 }
 
 /* A weight gradient, left^T dgates over all time steps of all samples: m rows, n columns from `column` of dgates on. left is x or
- * h, from its own `column` on. The gradient of the bias, if wanted, is computed from the same blocks of rows while the product has
- * them in cache. */
+ * h, from its own `column` on, or stands in dgates itself. The gradient of the bias, if wanted, is computed from the same blocks of rows
+ * while the product has them in cache. */
 typedef struct {
   real *to, *bias;
   size_t ld, m, n, d, left_column, column;
-  int of_state;
+  int of_state, of_dgates;
 } nnc_weight_part;
 
 static void sum_of_products(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_weight_part *p) {
   enum { BIAS_ROWS = 256 };
-  const size_t row = l->regions.gates_row, left_row = p->of_state ? l->regions.state_row : l->regions.x_row;
+  const size_t row = l->regions.gates_row;
+  const size_t left_row = p->of_dgates ? row : p->of_state ? l->regions.state_row : l->regions.x_row;
   int accumulate = 0;
   for (size_t first = 0; first < l->samples; first += l->r.group) {
     const nnc_group g = group_at(l, first);
-    const real *dgates = gates_of(l, p->d, g, 0) + p->column;
+    const real *all = gates_of(l, p->d, g, 0), *dgates = all + p->column;
     /* h before a step; reverse: from slot 1 on */
-    const real *left = (p->of_state ? h_of(l, p->d, g, p->d) : x_of(l, g, 0)) + p->left_column;
+    const real *left = (p->of_dgates  ? all + 3 * l->r.hidden
+                        : p->of_state ? h_of(l, p->d, g, p->d)
+                                      : x_of(l, g, 0)) +
+                       p->left_column;
     const size_t rows = g.count * l->r.steps, most = p->bias ? BIAS_ROWS : rows;
     for (size_t i = 0, count; i < rows; i += count, accumulate = 1) {
       count = rows - i < most ? rows - i : most;
@@ -170,7 +176,7 @@ static void sum_of_products(const nnc_run *run, const nnc_recurrent_layer *l, co
 /* The same rows, as the sum of the groups' partial results. */
 static void sum_of_groups(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_weight_part *p) {
   const size_t ld = l->regions.partial_row, lines = l->r.input + l->r.hidden;
-  const size_t column = p->column ? p->column - l->r.hidden : 0; /* W_hh has no gap before the last gate of a GRU */
+  const size_t column = p->column ? 2 * l->r.hidden : 0; /* W_hh has no gap before the last gate of a GRU */
   const size_t at = (p->left_column + (p->of_state ? l->r.input : 0)) * ld + column;
   for (size_t first = 0; first < l->samples; first += NNC_SAMPLE_GROUP) {
     const real *share = partial_of(l, p->d, group_at(l, first)), *bias = share + lines * ld + p->column;
@@ -221,15 +227,16 @@ void nnc_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task
     if (part.of_state || r->bf16_input) return;
     part.bias = NULL;
   }
-  if (!part.of_state || r->cell != NNC_CELL_GRU) {
+  if (!part.of_state || !nnc_last_gate_is_apart(r->cell)) {
     weight_gradient(run, &l, &part);
     return;
   }
   part.n = 2 * r->hidden;
   weight_gradient(run, &l, &part);
-  part.to += part.n; /* for a GRU, the last gate of W_hh comes after the columns of W_ih */
+  part.to += part.n; /* for a GRU, the last gate of W_hh comes after the columns of W_ih, or has a left operand of its own */
   if (part.bias) part.bias += part.n;
-  part.column = 3 * r->hidden;
+  part.of_dgates = r->cell == NNC_CELL_GRU_BEFORE;
+  part.column = (part.of_dgates ? 2 : 3) * r->hidden;
   part.n = r->hidden;
   weight_gradient(run, &l, &part);
 }

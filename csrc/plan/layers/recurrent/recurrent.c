@@ -11,7 +11,7 @@
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
   const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
   const nnc_cell cell = (nnc_cell)size->cell;
-  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_LOW_SIDE;
+  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_LOW_SIDE && cell != NNC_CELL_GRU_BEFORE;
   return (nnc_recurrent){
       .cell = cell,
       .input = (size_t)size->input_size,

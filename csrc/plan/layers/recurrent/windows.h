@@ -93,7 +93,7 @@ typedef struct {
   nnc_int8_rows rows;
   const real *bias;
   real *z;
-  size_t ldz;
+  size_t ldz, last; /* columns of the first product */
 } nnc_int8_products;
 #if NNC_BUILD_F64
 static inline void nnc_int8_input_products(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,

@@ -69,6 +69,10 @@ def units_of(network: Network, what: str) -> list[Unit]:
             continue
         key = network.connections.key(i)
         own = getattr(layer, "learn_initial_state", False) or (isinstance(layer, nn.BatchNorm1d) and not layer.track_running_stats)
+        if not getattr(layer, "reset_after", True):
+            raise ArgumentError(
+                f"{what}: {network.connections.layer_name(i)} has reset_after=False, which cannot be exchanged with Keras"
+            )
         if own or not (type(layer).__name__ in _KINDS or isinstance(layer, nn.Recurrent)) or type(layer).__module__[:6] != "nncore":
             option = "learn_initial_state=True" if isinstance(layer, nn.Recurrent) else "track_running_stats=False"
             raise ArgumentError(

@@ -24,7 +24,7 @@ from ..regularized import NO_PENALTIES, Regularized, all_checked
 if TYPE_CHECKING:
     from ...typing import ArrayLike
 
-_CELLS = ("tanh", "relu", "gru", "lstm")  # the order of nnc_cell
+_CELLS = ("tanh", "relu", "gru", "lstm", "gru_before")  # the order of nnc_cell
 _MOST_LAYERS = 4096  # each layer is an op
 
 
@@ -41,6 +41,7 @@ class Recurrent(Regularized):
     repr_defaults: ClassVar[dict[str, object]] = {
         "num_layers": 1,
         "nonlinearity": "tanh",
+        "reset_after": True,
         "bias": True,
         "batch_first": True,
         "dropout": 0.0,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, overload
 
-from ..._checks import choice
+from ..._checks import choice, flag
 from .base import Recurrent
 
 if TYPE_CHECKING:
@@ -134,18 +134,29 @@ class RNN(Recurrent):
 
 class GRU(Recurrent):
     __doc__ = (
-        """Gated recurrent unit. The reset gate is applied after the product, as in PyTorch and cuDNN (Cho et al. 2014).
+        """Gated recurrent unit (Cho et al. 2014), by default with the reset gate after the product, as in cuDNN, PyTorch and Keras.
 
     ::
 
         r = s(W_ir x + b_ir + W_hr h + b_hr)        z = s(W_iz x + b_iz + W_hz h + b_hz)
         n = tanh(W_in x + b_in + r (W_hn h + b_hn))    h' = (1 - z) n + z h
 
-    The rows of the weights are those of r, z and n, in this order.
+    With ``reset_after=False``, the reset gate comes before the product, as in the paper (equation 8) and by default in ONNX::
+
+        n = tanh(W_in x + b_in + W_hn (r h) + b_hn)
+
+    The rows of the weights are those of r, z and n, in this order, in either case.
 
     Parameters
     ----------"""
-        + _PARAMETERS.format(nonlinearity="")
+        + _PARAMETERS.format(nonlinearity="").replace(
+            "    return_sequences",
+            """    reset_after : bool
+        Whether r multiplies the product W_hn h + b_hn (True), or h before it (False: Keras's argument of this name, and ONNX's
+        linear_before_reset=0). A step with False is a little slower, since it has two products, one after the other.
+    return_sequences""",
+            1,
+        )
         + """
     See Also
     --------
@@ -156,13 +167,66 @@ class GRU(Recurrent):
     >>> import nncore as nn
     >>> nn.GRU(2, 4, bidirectional=True).parameter_shapes()["weight_ih_l0_reverse"]
     (12, 2)
+
+    The formula of the paper:
+
+    >>> nn.GRU(2, 4, reset_after=False)
+    GRU(input_size=2, hidden_size=4, reset_after=False)
     """
     )
 
     gates: ClassVar[int] = 3
+    reset_after: bool = True
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = True,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        reset_after: bool = True,
+        return_sequences: bool = False,
+        return_state: bool = False,
+        learn_initial_state: bool = False,
+        stateful: bool = False,
+        truncate: int | None = None,
+        recurrent_dropout: float = 0.0,
+        l1: float | None = None,
+        l2: float | None = None,
+        max_norm: float | None = None,
+        trainable: bool = True,
+        name: str | None = None,
+    ) -> None:
+        super().__init__(
+            input_size,
+            hidden_size,
+            num_layers,
+            bias,
+            batch_first,
+            dropout,
+            bidirectional,
+            return_sequences=return_sequences,
+            return_state=return_state,
+            learn_initial_state=learn_initial_state,
+            stateful=stateful,
+            truncate=truncate,
+            recurrent_dropout=recurrent_dropout,
+            l1=l1,
+            l2=l2,
+            max_norm=max_norm,
+            trainable=trainable,
+            name=name,
+        )
+        names = list(self._names)
+        names.insert(names.index("return_sequences"), "reset_after")
+        self.__dict__.update(reset_after=flag("GRU", "reset_after", reset_after), _names=tuple(names))
 
     def _cell(self) -> str:
-        return "gru"
+        return "gru" if self.reset_after else "gru_before"
 
 
 class LSTM(Recurrent):

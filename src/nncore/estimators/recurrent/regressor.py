@@ -11,8 +11,8 @@ from ..wrapped import building
 from ..wrapped.base import Given, Wrapped
 from ..wrapped.documentation import documented
 from ..wrapped.predicting import Regresses
-from ..wrapped.samples import Samples
-from . import series
+from ..wrapped.samples import NO_Y, Samples
+from . import known, series
 from .network import CONSTRAINTS, architecture, network
 
 
@@ -22,7 +22,8 @@ class RecurrentRegressor(Regresses, Wrapped):
 
     X is an array [sequences, steps] of one feature or [sequences, steps, features], or a list of sequences [steps, features] of
     different lengths. With ``window``, X is a series [time] or [time, features] or a list of series. The network then learns what
-    follows each window: the next ``horizon`` steps of the series itself, or of y if there is one.
+    follows each window: the next ``horizon`` steps of the series itself, or of y if there is one. ``exog`` has columns whose values
+    are known ahead, such as the calendar or planned prices; the network also reads them at the steps that it predicts.
 
     Parameters
     ----------
@@ -128,6 +129,7 @@ class RecurrentRegressor(Regresses, Wrapped):
         lengths: Any = None,
         mask: Any = None,
         validation_data: Any = None,
+        exog: Any = None,
     ) -> Self:
         """Train a new network.
 
@@ -144,14 +146,37 @@ class RecurrentRegressor(Regresses, Wrapped):
         mask : array-like of shape (n_samples, n_steps), optional
             Which steps are valid, in place of ``lengths``.
         validation_data : tuple, optional
-            ``(X, y)`` to validate on. With ``window`` and ``early_stopping``, the default is the last part of each series.
+            ``(X, y)`` to validate on, or ``(X, y, None, exog)``. With ``window`` and ``early_stopping``, the default is the last
+            part of each series.
+        exog : array-like of shape (n_steps, n_columns), optional
+            With ``window``: what is known ahead, a row for each step of X. Further rows are those of the steps to come, which
+            `forecast` uses. A list for a list of series.
 
         Returns
         -------
         object
             The estimator itself.
         """
-        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, validation_data))
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, validation_data, exog=exog))
+        return found
+
+    @fitting
+    def partial_fit(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None, exog: Any = None
+    ) -> Self:
+        """Train for one more epoch on these rows.
+
+        Parameters
+        ----------
+        X, y, sample_weight, lengths, mask, exog
+            See `fit`.
+
+        Returns
+        -------
+        object
+            The estimator itself.
+        """
+        found: Self = self._fit(Given(X, y, sample_weight, lengths, mask, None, True, exog=exog))
         return found
 
     def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
@@ -162,17 +187,45 @@ class RecurrentRegressor(Regresses, Wrapped):
 
     def _fit(self, given: Given) -> Self:
         if self.window is None:
+            if given.exog is not None:
+                raise ValueError("exog is for series; set window, or put its columns into X.")
             super()._fit(given)
             return self
         self._refuse_changes(given.is_partial)
-        super()._fit(series.prepared(self, given))
-        self._tail = series.tables(self, given.X, reset=False)[-1][-int(self.window) :].copy()  # also of the part to validate on
+        ready = series.prepared(self, given)
+        held = ready.held
+        if held is not None and len(held) == 4:
+            held = known.bundled(held[0], held[3]), *held[1:3]
+        super()._fit(ready._replace(X=known.bundled(ready.X, ready.exog), held=held))
+        whole, start = series.tables(self, given.X, reset=False)[-1], -int(self.window)  # also of the part to validate on
+        self._tail = whole[start:].copy()
+        times: Any = getattr(given.X[-1] if series.several(given.X) else given.X, "index", None)
+        self._end = times[-1] if series.is_time(times) else None
+        if given.exog is not None:
+            self._known_tail = known.tables(self, given.X, given.exog, reset=False)[-1][len(whole) + start :].copy()
         return self
 
     def _read(self, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tuple[Samples, Any]:
+        X, exog = known.apart(X)
+        if reset:
+            self.__dict__.pop("_known", None)
+        else:
+            known.check_given(self, exog)
         if self.window is None:
             return super()._read(X, y, lengths, mask, reset)
-        return series.read(self, X, y, lengths, mask, reset)
+        samples, y = series.read(self, X, y, lengths, mask, reset)
+        if exog is None:
+            return samples, y
+        if getattr(X, "ndim", 0) == 3:
+            found: Any = known.of_windows(self, X, exog)
+        else:
+            many = known.tables(self, X, exog, reset)
+            if reset:
+                steps = map(len, X if series.several(X) else [X])
+                self._known_scale = series.Scale([each[:n] for each, n in zip(many, steps, strict=True)], self.scale)
+            parts, kept = known.windows(self, X, many, y is not NO_Y)
+            samples, found = Samples(samples.x if len(kept) == len(samples.x) else samples.x[kept]), series.joined(parts)
+        return Samples(known.beside(samples.x, self._known_scale(found))), y
 
     def _windows(self, X: Any, y: Any, reset: bool) -> tuple[Samples, Any]:
         many, values = self._series_and_targets(X, y, reset)
@@ -204,13 +257,16 @@ class RecurrentRegressor(Regresses, Wrapped):
         now = {name: getattr(self, name) for name in ("window", "horizon")}
         building.refuse_changes(type(self).__name__, {name: self._made_from[name] for name in now}, now, "; call fit again")
 
-    def predict(self, X: Any, *, lengths: Any = None, mask: Any = None) -> np.ndarray:
+    def predict(self, X: Any, *, lengths: Any = None, mask: Any = None, exog: Any = None) -> np.ndarray:
         """Return the predictions for sequences, or for what follows each window of a series.
 
         Parameters
         ----------
         X, lengths, mask
             See `fit`. With ``window``, windows of shape (n_windows, window, n_features) will do, too.
+        exog : array-like of shape (n_steps + horizon, n_columns), optional
+            See `fit`. With fewer rows, there are no predictions after the windows for which they do not suffice. For windows, an
+            array of shape (n_windows, window + horizon, n_columns).
 
         Returns
         -------
@@ -220,7 +276,7 @@ class RecurrentRegressor(Regresses, Wrapped):
             one after another.
         """
         self._refuse_other_windows()
-        found = super().predict(X, lengths=lengths, mask=mask)
+        found = super().predict(known.bundled(X, exog), lengths=lengths, mask=mask)
         if self.window is None:
             return found
         steps, columns = max(1, int(self.horizon)), self._columns
@@ -230,7 +286,7 @@ class RecurrentRegressor(Regresses, Wrapped):
         shape = [size for size in (steps, columns) if size > 1]
         return found.reshape(len(found), *shape)
 
-    def forecast(self, steps: int | None = None, X: Any = None) -> np.ndarray:
+    def forecast(self, steps: int | None = None, X: Any = None, *, exog: Any = None) -> np.ndarray:
         """Return the steps that follow a series. More than ``horizon`` of them are made from predictions in turn.
 
         Parameters
@@ -239,6 +295,9 @@ class RecurrentRegressor(Regresses, Wrapped):
             How many; ``horizon`` by default. If the network predicts other values than the series itself, at most ``horizon``.
         X : array-like of shape (n_steps,) or (n_steps, n_features), optional
             The series. By default it is the last one of `fit`.
+        exog : array-like of shape (steps, n_columns), optional
+            What is known of the steps to come, at least ``horizon`` of them. By default the further rows of `fit`. With X, the rows
+            of its steps come first.
 
         Returns
         -------
@@ -255,27 +314,37 @@ class RecurrentRegressor(Regresses, Wrapped):
         latest = self._tail if X is None else series.tables(self, X, reset=False)[-1][-size:]
         if len(latest) < size:
             raise ValueError(f"The series has {len(latest)} steps, fewer than window={size}.")
+        rows = known.of_steps(self, steps, X, exog)
         found = np.empty((0, self._columns), latest.dtype)
-        while len(found) < steps:
-            following = self.predict(latest[None]).reshape(-1, self._columns)
+        while len(found) < steps:  # with exog, the last ones are those that end with what is known
+            at = len(found) if rows is None else min(len(found), len(rows) - size - horizon)
+            window = np.concatenate([latest, found])[at : at + size] if len(found) else latest
+            coming = None if rows is None else rows[None, at : at + size + horizon]
+            following = self.predict(window[None], exog=coming).reshape(-1, self._columns)
             if len(following) != horizon:
                 raise ValueError("forecast needs one prediction for each step; the loss gives several quantiles. Call predict.")
-            found = np.concatenate([found, following])
-            if len(found) < steps:
-                latest = np.concatenate([latest, following])[-size:]
+            found = np.concatenate([found, following[len(found) - at :]])
         return found[:steps, 0] if self._columns == 1 else found[:steps]
 
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None) -> float:
+    def score(
+        self, X: Any, y: Any = None, sample_weight: Any = None, *, lengths: Any = None, mask: Any = None, exog: Any = None
+    ) -> float:
         """Return the coefficient of determination, R². With ``window``: that of all predictions that can be compared.
 
         Parameters
         ----------
-        X, y, sample_weight, lengths, mask
+        X, y, sample_weight, lengths, mask, exog
             See `fit`.
         """
+        from sklearn.metrics import r2_score
+
         if self.window is None or getattr(X, "ndim", 0) == 3:
-            return super().score(X, y, sample_weight, lengths=lengths, mask=mask)
+            return super().score(known.bundled(X, exog), y, sample_weight, lengths=lengths, mask=mask)
         self._refuse_other_windows()
         sample_weight = series.prepared(self, Given(X, y, sample_weight, held=())).weight
         windows, truth = series.pairs(self, *self._series_and_targets(X, y, reset=False), int(self.horizon))
-        return super().score(windows, truth.reshape(len(truth), -1), sample_weight)
+        known.check_given(self, exog)
+        if exog is not None:
+            exog = series.joined(known.windows(self, X, known.tables(self, X, exog, reset=False), True)[0])
+        found = self.predict(windows, exog=exog).reshape(len(windows), -1)
+        return float(r2_score(truth.reshape(len(truth), -1), found, sample_weight=sample_weight))

@@ -25,6 +25,11 @@ def read(own: Any, X: Any, y: Any, lengths: Any, mask: Any, reset: bool) -> tupl
     return found
 
 
+def is_time(index: Any) -> bool:
+    """Return whether an index of pandas holds times."""
+    return str(getattr(index, "dtype", "")).startswith(("datetime64", "period"))
+
+
 def several(X: Any) -> bool:
     """Return whether X is a list of series, and not one."""
     return isinstance(X, list | tuple) and len(X) > 0 and all(getattr(each, "ndim", 0) in (1, 2) for each in X)
@@ -47,8 +52,7 @@ def tables(own: Any, X: Any, reset: bool) -> list[np.ndarray]:
     """Return each series as [time, features], checked. Sets or compares the number of features."""
     for each in X if several(X) else [X]:
         index: Any = getattr(each, "index", None)  # of pandas
-        is_time = str(getattr(index, "dtype", "")).startswith(("datetime64", "period"))
-        if is_time and not index.is_monotonic_increasing:
+        if is_time(index) and not index.is_monotonic_increasing:
             raise ValueError(f"{type(own).__name__}: the times of the series do not increase; sort it: X.sort_index()")
     if not several(X):
         X = plain(X)[:, None] if np.ndim(X) == 1 else X
@@ -138,8 +142,8 @@ def prepared(own: Any, given: Given, which: int = 0) -> Given:
     which: the number of the predicted step whose weight a window has.
     """
     if own.early_stopping and given.held is None and not given.is_partial:
-        X, y, weight, held = _split(own, given.X, given.y, given.weight)
-        given = given._replace(X=X, y=y, weight=weight, held=held)
+        X, y, weight, exog, held = _split(own, given.X, given.y, given.weight, given.exog)
+        given = given._replace(X=X, y=y, weight=weight, exog=exog, held=held)
     X, weight = given.X, given.weight
     given = given._replace(held=given.held or None)
     if weight is None or np.ndim(weight) == 0:
@@ -151,7 +155,7 @@ def prepared(own: Any, given: Given, which: int = 0) -> Given:
     return given._replace(weight=found if found.ndim == 1 else found[:, which])
 
 
-def _split(own: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any, tuple[Any, Any]]:
+def _split(own: Any, X: Any, y: Any, weight: Any, exog: Any) -> tuple[Any, ...]:
     """Return what is for training, and the last part of each series for validation, so that no window lies in both."""
     many = several(X)
     parts = split_series(*(X if many else [X]), validation=float(own.validation_fraction))
@@ -169,5 +173,15 @@ def _split(own: Any, X: Any, y: Any, weight: Any) -> tuple[Any, Any, Any, tuple[
         found = [plain(each)[: len(a)] if at_start else plain(each)[len(a) :] for each, a in zip(values, first, strict=True)]
         return found if many else found[0]
 
+    def cut_rows(at_start: bool) -> Any:
+        if exog is None:
+            return None
+        found = []
+        for each, a in zip(exog if many else [exog], first, strict=True):
+            rows = getattr(each, "iloc", each if hasattr(each, "shape") else plain(each))
+            found.append(rows[: len(a)] if at_start else rows[len(a) :])
+        return found if many else found[0]
+
     y, weight = (None if each is None else each if many else [each] for each in (y, weight))
-    return (first if many else first[0]), cut(y, True), cut(weight, True), ((second if many else second[0]), cut(y, False))
+    held = (second if many else second[0]), cut(y, False), None, cut_rows(False)
+    return (first if many else first[0]), cut(y, True), cut(weight, True), cut_rows(True), held[: 2 if exog is None else 4]

@@ -40,6 +40,7 @@ class Given(NamedTuple):
     held: Any = None  #: validation data
     is_partial: bool = False
     classes: Any = None
+    exog: Any = None
 
 
 class Wrapped(CallbackSupport, Estimator):

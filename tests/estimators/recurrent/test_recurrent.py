@@ -204,6 +204,39 @@ def test_times_of_frames_have_to_increase():
         net.fit(series).forecast(3, X=series[::-1])
 
 
+@pytest.mark.parametrize("freq", ["D", "h", "7min", "B", "MS", "ME", "QE", "YS", "W-TUE", "2W-MON", "bh"])
+def test_times_that_are_missing_are_refused(freq):
+    """Whatever the frequency; complete times pass, also without a frequency in the index, and from a zone with summer time."""
+    times = pandas.date_range("2024-02-20 10:00", periods=90, freq=freq, tz="Europe/Berlin")
+    given = pandas.Series(np.sin(np.arange(90) / 3), times)
+    net = RecurrentRegressor(window=6, hidden_sizes=(2,), epochs=1, random_state=0)
+    expected = net.fit(given.to_numpy()).forecast(2)
+    unknown = [] if freq == "bh" else [given.set_axis(pandas.DatetimeIndex(times.to_list()))]
+    for complete in (given, *unknown):  # pandas does not know business hours again without their name
+        np.testing.assert_array_equal(clone(net).fit(complete).forecast(2), expected)
+    for lost in (40, slice(50, 53)):
+        with pytest.raises(ValueError, match="times of the series have gaps: .* is followed by") as caught:
+            net.fit(given.drop(times[lost]))
+        if freq == "bh":
+            continue
+        at = times[39:42:2] if lost == 40 else times[49:54:4]
+        assert f"{at[0]} is followed by {at[1]}." in str(caught.value)
+
+
+def test_periods_and_twice_the_same_time():
+    net = RecurrentRegressor(window=6, hidden_sizes=(2,), epochs=1, random_state=0)
+    months = pandas.Series(np.sin(np.arange(60) / 3), pandas.period_range("2020-01", periods=60, freq="M"))
+    net.fit(months)
+    for lost, said in ((10, "2020-10 is followed by 2020-12"), (1, "2020-01 is followed by 2020-03")):
+        with pytest.raises(ValueError, match=f"gaps: {said}"):
+            net.fit(months.drop(months.index[lost]))
+    net.fit(months.set_axis(pandas.period_range("2020-01", periods=60, freq="2M")))
+    with pytest.raises(ValueError, match="the times of the series have 2020-05 twice"):
+        net.fit(months.iloc[[*range(5), *range(4, 60)]])
+    with pytest.raises(ValueError, match="the times of exog have gaps"):
+        net.fit(months[:40], exog=months.drop(months.index[50]))
+
+
 def test_early_stopping_holds_out_the_end():
     """The loss of validation is that of the windows of the last part alone, scaled as in training."""
     net = RecurrentRegressor(window=10, hidden_sizes=8, epochs=3, early_stopping=True, validation_fraction=0.25, random_state=0)

@@ -8,7 +8,7 @@ import numpy as np
 
 from ...data.preparation import make_windows
 from .._sklearn import FLOATS, check_array
-from .series import is_time, joined, plain, several
+from .series import check_times, is_time, joined, plain, several
 
 
 class Known(NamedTuple):
@@ -45,6 +45,7 @@ def tables(own: Any, X: Any, exog: Any, reset: bool) -> list[np.ndarray]:
         times: list[Any] = [getattr(one, "index", None) for one in (at, each)]
         if all(map(is_time, times)) and not times[0].equals(times[1][: len(at)]):
             raise ValueError("exog has other times than the series; its first rows must be those of the steps of the series.")
+        check_times(own, each, "exog")
         values = plain(each)
         found.append(check_array(values[:, None] if values.ndim == 1 else values, **rules))
     return compared(own, found, names, reset)

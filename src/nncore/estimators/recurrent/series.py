@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -48,12 +49,46 @@ def of_each(X: Any, values: Any, name: str) -> list[np.ndarray]:
     return found
 
 
+def check_times(own: Any, table: Any, what: str) -> None:
+    """Raise ValueError if the times of a frame or series of pandas do not increase, or if some are missing.
+
+    Times are complete if their steps are equal, or if pandas knows a frequency for them, such as months or business days.
+    """
+    index: Any = getattr(table, "index", None)
+    if not is_time(index):
+        return
+    start = f"{type(own).__name__}: the times of {what}"
+    if not index.is_monotonic_increasing:
+        raise ValueError(f"{start} do not increase; sort it: X.sort_index()")
+    if not index.is_unique:
+        twice = index[index.duplicated()][0]
+        raise ValueError(f"{start} have {twice} twice; each step needs a time of its own, and several series are passed as a list")
+    if not _is_complete(index):
+        at, end = 1, len(index)  # the first ones are complete up to `at`, and not up to `end`
+        while end - at > 1:
+            middle = (at + end) // 2
+            at, end = (middle, end) if _is_complete(index[:middle]) else (at, middle)
+        raise ValueError(
+            f"{start} have gaps: {index[at - 1]} is followed by {index[at]}. Insert the missing ones and fill them "
+            "(X.asfreq(...).interpolate()), pass the pieces as a list, or pass X.to_numpy() if each row is a step whatever its time"
+        )
+
+
+def _is_complete(index: Any) -> bool:
+    steps = np.diff(index.asi8)
+    if "period" in str(index.dtype):
+        return bool((steps == index.freq.n).all())
+    if (steps == steps[:1]).all():
+        return True
+    with warnings.catch_warnings():  # of what the attribute will be one day
+        warnings.simplefilter("ignore")
+        return bool(index.freq or index.inferred_freq)
+
+
 def tables(own: Any, X: Any, reset: bool) -> list[np.ndarray]:
     """Return each series as [time, features], checked. Sets or compares the number of features."""
     for each in X if several(X) else [X]:
-        index: Any = getattr(each, "index", None)  # of pandas
-        if is_time(index) and not index.is_monotonic_increasing:
-            raise ValueError(f"{type(own).__name__}: the times of the series do not increase; sort it: X.sort_index()")
+        check_times(own, each, "the series")
     if not several(X):
         X = plain(X)[:, None] if np.ndim(X) == 1 else X
         return [validate_data(own, X, dtype=FLOATS, reset=reset)]

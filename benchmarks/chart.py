@@ -9,6 +9,7 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+from picture import save
 from rows import best, describe, least, named
 
 #: Colours that the colour-blind can tell apart (Okabe and Ito), and a shape for each, too.
@@ -54,5 +55,4 @@ def draw(results: dict, path: Path) -> None:
         present = [peer for peer in PEERS if any(best(times, named(peer)) for _, times, _ in rows)]
         marks = [plt.Line2D([], [], linestyle="", marker=PEERS[p][1], color=PEERS[p][0], markersize=7) for p in present]
         figure.legend(marks, present, loc="outside upper center", ncols=len(present), frameon=False)
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
+        save(figure, path)

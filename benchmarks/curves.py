@@ -6,6 +6,7 @@ from pathlib import Path
 
 import matplotlib.pyplot as plt
 from chart import STYLE
+from picture import save
 
 #: Colour and line of each precision; those of Okabe and Ito again. A band goes from the worst to the best seed.
 WAYS = {
@@ -44,5 +45,4 @@ def draw(found: dict, path: Path) -> None:
         marks = [plt.Line2D([], [], linestyle=WAYS[way][1], color=WAYS[way][0]) for way in present]
         labels = [f"nncore {way}" if way in ("float32", "bfloat16") else way for way in present]
         figure.legend(marks, labels, loc="outside upper center", ncols=len(present), frameon=False)
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
+        save(figure, path)

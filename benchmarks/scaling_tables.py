@@ -173,6 +173,7 @@ def draw(results: dict[str, Any], path: Path) -> None:
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
     from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+    from picture import save
 
     shown = {name: net for name, net in nets(results).items() if name != LSTM}
     with plt.rc_context(STYLE):
@@ -195,5 +196,4 @@ def draw(results: dict[str, Any], path: Path) -> None:
         panels[-1].xaxis.set_minor_locator(NullLocator())
         panels[-1].xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False, fontsize=10)
-        figure.savefig(path, metadata={"Date": None})
-        plt.close(figure)
+        save(figure, path)

@@ -12,7 +12,8 @@ sys.path.insert(0, str(Path(__file__).parent / "extensions"))
 from learner_path import ENGLISH
 
 project, author, release = "nncore", "the authors of nncore", nncore.__version__
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery", "learner_path", "reference"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery"]
+extensions += ["learner_path", "learn_pictures", "reference"]
 root_doc = "index"
 include_patterns = ["index.md", "README.md", "CHANGELOG.md", "csrc/README.md", "docs/**.md", "docs/learn/*.rst"]
 exclude_patterns = ["build", "dist", ".*", "docs/locale", "**/sg_execution_times.rst"]
@@ -25,6 +26,7 @@ sphinx_gallery_conf = {
     "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_memory": False,
+    "image_scrapers": ("learn_pictures.scrape",),
     "capture_repr": (),  # what a page prints, and not what its last line returns
     "remove_config_comments": True,
     "min_reported_time": 1_000,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import html
 import io
 import re
 import tempfile
@@ -14,14 +15,21 @@ import matplotlib
 matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
+from matplotlib.collections import Collection, QuadMesh
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+
+import nncore as nn
 
 DOCS = Path(__file__).resolve().parent.parent
 BLUE, ORANGE, GREEN, RED = "#0072b2", "#e69f00", "#009e73", "#d55e00"
 INK, FAINT, PAPER = "#1f2328", "#d0d7de", "#ffffff"
-#: What a colour becomes where the reader's system is dark. The others are legible on both.
+#: What a colour becomes on a dark page. The others are legible on both.
 DARK = {PAPER: "#131417", INK: "#e6edf3", FAINT: "#3d444d", BLUE: "#58a6ff", GREEN: "#3fb68b", RED: "#ff7b42", "#000000": "#e6edf3"}
+DARK |= {"#dddddd": "#3d444d", "#d9d9d9": "#3d444d", "#e0e0e0": "#3d444d", "#666666": "#9da7b3", "#595959": "#9da7b3"}
+DARK |= {"#006ba4": "#58a6ff", "#b00020": "#ff5d6e", "#9fcbe6": "#1d3f5e", "#f7d994": "#5c4a1e"}  # the last two are grounds
 #: Text stays text, and the same figures give the same file.
 STYLE = {
     "svg.fonttype": "none",
@@ -36,11 +44,14 @@ STYLE = {
     "grid.color": FAINT,
     "legend.edgecolor": FAINT,
 }
+MANY = 500  # points or cells, which become an image in the file
+WORDS = re.compile(r"(<text\b[^>]*>)([^<]+)(?=</text>)")
+NUMBER = re.compile(r"(?<![\w.])[-\u2212]?\d+(?:(?:[.,]|, )\d+)*")  # or several with commas
 PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def stylesheet() -> str:
-    """Return the rules by which a picture is dark where the reader's system is."""
+    """Return the rules by which a picture is dark on a dark page: one that shows it with ``color-scheme``, or a dark system."""
     rules = [f"text {{fill: {DARK[INK]}}}"]
     for light, dark in DARK.items():
         rules += [f'[style*="{kind}: {light}"] {{{kind}: {dark} !important}}' for kind in ("fill", "stroke")]
@@ -48,7 +59,16 @@ def stylesheet() -> str:
 
 
 def as_svg(figure: Figure) -> str:
-    """Return the file of a figure, which is dark where the reader's system is."""
+    """Return the file of a figure, which is dark on a dark page."""
+    for axes in figure.axes:
+        if axes.images:  # words upon an image keep their colour, as it does
+            for text in axes.texts:
+                text.set_color([0.99 * part + 0.005 for part in to_rgb(text.get_color())])
+    for artist in figure.findobj():
+        marked = isinstance(artist, Line2D) and artist.get_marker() not in ("", "None", None)
+        points = len(artist.get_xdata()) if marked else len(artist.get_offsets()) if isinstance(artist, Collection) else 0
+        if points > MANY or isinstance(artist, QuadMesh):
+            artist.set_rasterized(True)
     file = io.StringIO()
     with plt.rc_context(STYLE):
         figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -56,7 +76,30 @@ def as_svg(figure: Figure) -> str:
     text = re.sub(r"[ \t]+$", "", file.getvalue(), flags=re.MULTILINE)
     # A hundredth of a point is enough. Words between tags, such as those of an axis, stay as they are.
     text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"(\d\.\d\d)\d+", r"\1", tag[0]), text)
+    text = re.sub(r'(<(?:path(?! id=)|use)\b[^>]*style=")(?![^"]*fill:)', r"\1fill: #000000; ", text)  # which matplotlib leaves out
     return text.replace("</style>", f"{stylesheet()}</style>", 1)
+
+
+def key_of(text: str) -> str:
+    """Return a text of a picture with {} for each number."""
+    return NUMBER.sub("{}", text.strip())
+
+
+def words_of(svg: str) -> list[str]:
+    """Return the keys of the texts of a picture that may need a translation: neither numbers alone nor names such as ReLU."""
+    keys = dict.fromkeys(key_of(html.unescape(text)) for _, text in WORDS.findall(svg))
+    return [key for key in keys if re.search(r"[^\W\d_]", key) and not (key[0].isupper() and hasattr(nn, key))]
+
+
+def translated(text: str, catalogue: dict[str, str]) -> str:
+    """Return a text of a picture in the words of a catalogue, which may put its numbers into another order: {1}, {0}."""
+    said = catalogue.get(key_of(text))
+    return said.format(*NUMBER.findall(text)) if said else text
+
+
+def translate(svg: str, catalogue: dict[str, str]) -> str:
+    """Return a picture with other words."""
+    return WORDS.sub(lambda found: found[1] + html.escape(translated(html.unescape(found[2]), catalogue), quote=False), svg)
 
 
 def figures_of(page: str) -> list[Figure]:

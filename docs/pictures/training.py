@@ -50,7 +50,7 @@ def hooks() -> Figure:
             axes.barh(
                 row, time - start, left=start, height=0.62, facecolor=(LEVELS[level], 0.22), edgecolor=LEVELS[level], linewidth=1.3
             )
-            label = {"train": "the whole fit", "epoch": f"epoch {number}", "test": ""}.get(level, str(number))
+            label = {"train": "the whole fit", "epoch": f"epoch={number}", "test": ""}.get(level, str(number))
             axes.text((start + time) / 2, row, label, ha="center", va="center", fontsize=9.5 if "batch" in level else 10.5)
     axes.plot([], [], "D", color=INK, markersize=4, label="on_train_chunk_end")
     axes.set_yticks(range(len(rows)), [f"on_{level}_…" + "\n(validation)" * (level == "test") for level in rows])

@@ -7,7 +7,7 @@ A perceptron is one neuron. It multiplies each input by a weight, adds a bias, a
 .. math:: \hat y = 1 \text{ if } w_1 x_1 + w_2 x_2 + b > 0, \text{ else } 0
 
 Rosenblatt's rule (1958) learns the weights from examples. If the answer is right, nothing changes. If it is wrong, the weights move
-by a small step :math:`\eta` (the learning rate) towards the right answer:
+by a small step :math:`\eta` (the learning rate, ``lr`` in the code) towards the right answer:
 
 .. math:: w \leftarrow w + \eta\,(y - \hat y)\,x, \qquad b \leftarrow b + \eta\,(y - \hat y)
 
@@ -32,7 +32,7 @@ def learn(y):
 
 
 # %%
-# AND and OR are learned: a line has the yes on one side and the no on the other. For XOR there is no such line, whatever the
+# AND and OR are learned: a line has the yes (orange) on one side and the no (blue) on the other. For XOR there is no such line, whatever the
 # weights: the two yes lie on one diagonal, and the two no on the other.
 
 figure, panels = plt.subplots(3, 1, figsize=(3.6, 10), layout="constrained")

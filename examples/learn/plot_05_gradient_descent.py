@@ -7,7 +7,7 @@ step the other way:
 
 .. math:: w \leftarrow w - \eta \, \frac{\partial L}{\partial w}
 
-:math:`\eta` is the learning rate. Three kinds differ in how many rows they look at before each step:
+:math:`\eta` is the learning rate, ``lr`` in the code. Three kinds differ in how many rows they look at before each step:
 
 * **gradient descent**: all rows. The direction is exact, and each step takes long.
 * **stochastic gradient descent** (SGD): one row. The steps are quick, and each goes somewhat astray.

@@ -39,7 +39,7 @@ for name, activation, lr in (
     upper.plot(range(1, 41), dead, label=name)
     lower.plot(range(1, 41), losses, label=name)
     print(f"{name:18} {dead[-1]:4.0%} dead, loss {losses[-1]:.2f}")
-upper.set(xlabel="epoch", ylabel="dead units", ylim=(-0.02, 1.05))
+upper.set(xlabel="epoch", ylabel="share of dead units", ylim=(-0.02, 1.05))
 lower.set(xlabel="epoch", ylabel="loss", yscale="log")
 lower.legend()
 

@@ -40,11 +40,12 @@ for row, (name, (start, activation)) in zip(panels, STARTS.items(), strict=True)
             reach = 1.1 * np.abs(h).max() or 0.5
         axes.hist(h.ravel(), np.linspace(-reach, reach, 40), color="#0072b2")
         axes.set(yticks=[], title=f"layer {k + 1}" if name == "zeros" else "")
-        axes.locator_params(axis="x", nbins=2)
+        axes.set_xticks([0, round(reach / 1.1, 2)])
         axes.tick_params(labelsize=7)
         sizes.append(f"{h.std():.1e}")
     row[0].set_ylabel(name)
     print(f"{name:12} standard deviation by layer: {', '.join(sizes)}")
+figure.supxlabel("answer of a unit")
 
 # %%
 # What the units of five layers answer, from left to right. Zeros: nothing at all. Too small: it dies away. Too large: everything sits at

@@ -33,7 +33,7 @@ def net(std, kind):
 
 # %%
 # What arrives at the Tanh of the first, third and fifth layer? Two nets, one whose weights begin too small, and one whose weights begin
-# too large. On the white ground Tanh tells values apart, on the grey it is flat. What lies outside is counted at the edge.
+# too large. On the grey ground Tanh is flat; between, it tells values apart. What lies outside is counted at the edge.
 
 rows = [(0.03, "without"), (0.03, "with"), (1.0, "without"), (1.0, "with")]
 figure, panels = plt.subplots(4, 3, figsize=(5.6, 7), layout="constrained")

@@ -2,8 +2,8 @@ r"""
 Over-fitting, and what helps against it
 =======================================
 
-A large net can learn a few rows by heart, with all their accidents. It is then right on the rows that it has seen, and wrong on new ones:
-it **over-fits**. The sign is a gap. The loss of the training rows falls on and on, and that of other rows, the **validation** rows, rises
+A large net can learn a few rows by heart, with whatever is accidental in them. It is then right on the rows that it has seen,
+and wrong on new ones: it **over-fits**. The sign is a gap. The loss of the training rows falls on and on, and that of other rows, the **validation** rows, rises
 again.
 
 The best remedy is more rows. If there are none:
@@ -54,7 +54,7 @@ def train(l2=0.0, p=0.0, stddev=0.0, patience=None):
 
 # %%
 # Left: the training rows, and where the net answers with one class or the other. Right: the loss of the training rows, and of 400
-# validation rows, of which the title says how many are right. The dot is the lowest validation loss.
+# validation rows, with a dot where that is lowest. The title says how many of the validation rows the net gets right in the end.
 
 (x, y), new = moons(50), moons(400)
 sides = np.meshgrid(np.linspace(-2, 3, 150), np.linspace(-1.5, 2, 150))
@@ -66,18 +66,17 @@ for (left, right), (name, options) in zip(panels, REMEDIES.items(), strict=True)
     left.scatter(*x.T, c=np.where(y, "#d55e00", "#0072b2"), s=12)
     left.set(title=name, xlabel="x1", ylabel="x2")
     seen, other = losses["log_loss"], losses["val_log_loss"]
-    epochs = range(1, len(seen) + 1)
-    right.plot(epochs, other, "C1o-", markevery=[np.argmin(other)], label="validation")
+    epochs, best = range(1, len(seen) + 1), [np.argmin(other)]
+    right.plot(epochs, other, "C1o-", markevery=best, label="validation")
     right.plot(epochs, seen, "k--", label="training")
     share = nn.metrics.accuracy(new[1], model.predict(new[0]))
     right.set(title=f"{share:.0%} right", xlabel="epoch", ylabel="loss", ylim=(0, 1.9))
-    right.set_xlim(-5, 155)
     right.legend()
 
 # %%
-# Without a remedy, the border winds around single rows, and the validation loss, lowest after about ten epochs, becomes three times as high.
-# Each remedy makes the border smoother, and more of the new rows are right. Dropout only puts the rise off; early stopping takes
-# the weights from before it. It costs nothing and goes together with each of the others.
+# Without a remedy, the border winds around single rows. The validation loss is lowest after about ten epochs, and then rises to three times
+# that. Each remedy makes the border smoother, and gets more of the new rows right. With dropout the validation loss still rises, only
+# later. Early stopping takes the weights from before the rise; it costs nothing, and can be combined with any of the others.
 #
 # **Try next:** ``moons(500)`` in place of ``moons(50)``: is a remedy still needed? Then ``"l2": 0.1``: what has become of the border?
 #

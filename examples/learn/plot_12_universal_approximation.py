@@ -33,7 +33,7 @@ def fit(target, units):
 
 
 # %%
-# The dashed line is the target. The white ground is where the net has seen it.
+# The dashed line is the target. On the grey ground the net has not seen it.
 
 figure, panels = plt.subplots(3, 2, figsize=(5.6, 7), layout="constrained")
 for row, units in zip(panels, (1, 3, 30), strict=True):
@@ -75,8 +75,9 @@ for axes, depth in zip(panels, (1, 2, 4), strict=True):
 # Four layers, 8 units, make 8 teeth with 15 kinks. One hidden layer needs a unit for each kink: 15. With ten layers it is 20 units against
 # 1023. But again, that good weights exist does not mean that training finds them. From random weights it does not find these.
 #
-# **Try next:** ``nn.Tanh()`` in place of ``nn.ReLU()`` in ``fit``. What does the net answer on the grey ground now? Then, after the last
-# line, ``teeth = model.predict(inside)`` and ``model.reset_parameters(seed=1)``. Train it on the teeth, as in ``fit``. What does it learn?
+# **Try next:** ``nn.Tanh()`` in place of ``nn.ReLU()`` in ``fit``. What does the net answer on the grey ground now? Then: does training find
+# the eight teeth? After the last line, keep them as targets, ``teeth = model.predict(inside)``, and give the net random weights again,
+# ``model.reset_parameters(seed=1)``. Compile it and fit it to ``inside`` and ``teeth``, as ``fit`` does, and draw its answers.
 #
 # .. question:: One hidden layer can do everything. Why do people use several?
 #

@@ -77,9 +77,9 @@ axes.legend()
 guesses = np.linspace(0, 8, 81)
 figure, panels = plt.subplots(3, 1, figsize=(5.6, 8), layout="constrained")
 for axes, more in zip(panels, ([], [30], [0]), strict=True):
-    y = np.array([1, 2, 2, 3, 3, 3, 4, 4, 5, 6, *more])
+    y = [1, 2, 2, 3, 3, 3, 4, 4, 5, 6, *more]
     for name in ("mse", "mae", "mape"):
-        e = np.array([getattr(nn.metrics, name)(y, 0 * y + g) for g in guesses])
+        e = np.array([getattr(nn.metrics, name)(y, [g] * len(y)) for g in guesses])
         axes.plot(guesses, e / e.min(), "o-", markevery=[e.argmin()], label=name)
     axes.set(title=f"sold: {y}", xlabel="guess", ylabel="error / best", ylim=(0.9, 3))
     axes.legend(loc="upper right")

@@ -46,12 +46,13 @@ for x in SEQUENCES:
 # the difference: 0.47 and 0.46. Unit 2 has not: 0.78 and -0.04.
 
 figure, panels = plt.subplots(2, 1, figsize=(5.5, 7), layout="constrained")
+middle = {"ha": "center", "va": "center", "size": 14}
 for axes, x in zip(panels, SEQUENCES, strict=True):
     for t, (x_t, h) in enumerate(zip(x, by_hand(x), strict=True), 1):
-        axes.text(t, 0, f"{x_t:g}", ha="center", va="center", size=14)
+        axes.text(t, 0, f"{x_t:g}", **middle)
         axes.scatter([t, t], [1, 2], 2000, plt.cm.PuOr_r(0.5 + h / 3), ec="k")
         for unit in (0, 1):
-            axes.text(t, unit + 1, f"{h[unit]:.2f}", ha="center", va="center", size=14)
+            axes.text(t, unit + 1, f"{h[unit]:.2f}", color="#222", **middle)
             up = {"arrowstyle": "->", "connectionstyle": f"arc3,rad={-0.5 * unit}"}
             axes.annotate("", (t - unit / 5, unit + 0.7), (t, 0.2), arrowprops=up)
             on = {"arrowstyle": "->", "lw": 4 * W_hh[unit, unit] * (t > 1)}
@@ -63,7 +64,6 @@ for axes, x in zip(panels, SEQUENCES, strict=True):
 # %%
 # How long does a unit remember? It gets a single 1, and then nothing but zeros:
 
-plt.style.use("tableau-colorblind10")
 figure, axes = plt.subplots(figsize=(5.5, 3.6), layout="constrained")
 for w, style in {1.1: "-", 0.9: "--", 0.5: "-.", 0.1: ":"}.items():
     net[0].weight_hh_l0 = w * np.eye(2)

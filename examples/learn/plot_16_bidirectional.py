@@ -50,7 +50,9 @@ figure, panels = plt.subplots(
 )
 steps, walk, top = range(1, 21), walks[new][0], tops[new][0]
 panels[0].plot(steps, walk, "k.-")
-panels[0].scatter(np.flatnonzero(top) + 1, walk[top], s=120, c="#e69f00", label="top")
+panels[0].scatter(
+    np.flatnonzero(top) + 1, walk[top], s=120, c="#e69f00", label="it is a top"
+)
 panels[0].set(ylabel="height (m)")
 panels[0].legend()
 for axes, (name, p) in zip(panels[1:], answers.items(), strict=True):

@@ -20,9 +20,11 @@ of steps. So does its gradient: on the way back it is multiplied by :math:`f`, a
 The GRU (Cho et al., 2014) does the same with less. It has no cell; its gate :math:`z` keeps the state, and :math:`r` says how much of the
 state the new value :math:`n` is made of:
 
-.. math:: r, z = \sigma(W x_t + b + V h_{t-1} + d)
+.. math:: r = \sigma(W_{ir} x_t + b_{ir} + W_{hr} h_{t-1} + b_{hr})
 
-.. math:: n = \tanh(W_n x_t + b_n + r \, (V_n h_{t-1} + d_n))
+.. math:: z = \sigma(W_{iz} x_t + b_{iz} + W_{hz} h_{t-1} + b_{hz})
+
+.. math:: n = \tanh(W_{in} x_t + b_{in} + r \, (W_{hn} h_{t-1} + b_{hn}))
 
 .. math:: h_t = (1 - z) \, n + z \, h_{t-1}
 

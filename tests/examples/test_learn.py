@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import os
 import subprocess
 import sys
@@ -9,10 +10,22 @@ import tokenize
 from pathlib import Path
 
 import pytest
+from examples.test_translations import CATALOGUES, messages
 
 pytest.importorskip("matplotlib")
 
-LEARN = Path(__file__).resolve().parent.parent.parent / "examples" / "learn"
+REPOSITORY = Path(__file__).resolve().parent.parent.parent
+LEARN = REPOSITORY / "examples" / "learn"
+RUN = """
+import json, runpy, sys
+import matplotlib.pyplot as plt
+runpy.run_path(sys.argv[1])
+figures = [plt.figure(number) for number in plt.get_fignums()]
+assert figures
+sys.path.append(sys.argv[2])
+from drawing import as_svg, words_of
+print(json.dumps([word for figure in figures for word in words_of(as_svg(figure))]))
+"""
 PAGES = sorted(LEARN.glob("plot_*.py"))
 
 
@@ -33,11 +46,12 @@ def test_page(page, tmp_path):
     assert len(lines_of_code(text)) <= 40
     for part in ("math:", "**Try next:**", ".. question:: "):
         assert part in text
-    program = f"import runpy, matplotlib.pyplot as plt; runpy.run_path({str(page)!r}); assert plt.get_fignums()"
     environment = {**os.environ, "MPLBACKEND": "Agg", "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
-    command = [sys.executable, "-W", "error", "-c", program]
+    command = [sys.executable, "-W", "error", "-c", RUN, str(page), str(REPOSITORY / "docs" / "pictures")]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
+    korean = dict(messages(CATALOGUES / "pictures.po"))
+    assert [word for word in json.loads(done.stdout.splitlines()[-1]) if word not in korean] == []
 
 
 def test_pages_are_numbered_in_order():

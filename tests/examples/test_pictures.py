@@ -45,7 +45,18 @@ def test_pictures_of_a_page(page, drawn):
     for path in paths:
         assert words(path) == words(PICTURES / path.name), f"make pictures, and look at {path.name}"
         assert path.stat().st_size < SIZE
-        assert "prefers-color-scheme: dark" in path.read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("path", [*sorted((REPOSITORY / "docs").glob("*.svg")), *FILES], ids=lambda path: path.stem)
+def test_every_picture_is_dark_on_a_dark_page(path):
+    text = path.read_text(encoding="utf-8")
+    assert "prefers-color-scheme: dark" in text
+    rules = re.search(r"@media \(prefers-color-scheme: dark\) \{(.*?)\n\}\n", text, re.DOTALL)[1]
+    known = set(re.findall(r': (#\w{6})"\]', rules))
+    assert "text {fill:" in rules
+    assert {"#ffffff", "#000000"} <= known
+    for tag in re.findall(r"<(?:path|use)\b[^>]*style=\"[^>]*>", text):  # matplotlib leaves out what is black
+        assert "fill: " in tag or "<path id=" in tag, tag
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)

@@ -66,6 +66,14 @@ def test_everything_is_translated(page):
             assert Counter(MARKUP.findall(original)) == Counter(MARKUP.findall(translation)), original
 
 
+def test_words_of_pictures_keep_their_numbers():
+    for original, translation in messages(CATALOGUES / "pictures.po"):
+        numbers = [f"<{n}>" for n in range(original.count("{}"))]
+        assert sorted(re.findall(r"<\d>", translation.format(*numbers))) == numbers, original
+        if translation != original or re.search("[a-z]{2,} [a-z]{2,}", original):  # names stay as they are
+            assert re.search("[가-힣]", translation), original
+
+
 def test_what_the_site_says_is_translated():
     for original, translation in messages(CATALOGUES / "sphinx.po"):
         assert re.search("[가-힣]", translation), original

@@ -122,6 +122,33 @@ def test_backups_continue_at_their_epoch(tmp_path):
     assert again.fit(X, Y, epochs=2, verbose=0).epoch == [0, 1]  # the epoch was for that fit only
 
 
+def nearest(y_true, y_pred):
+    return abs(y_true - y_pred)
+
+
+@pytest.mark.parametrize("metric", ["mae", nearest, lambda y_true, y_pred: abs(y_true - y_pred)])
+def test_backups_hold_the_moments_of_the_optimizer(metric, tmp_path):
+    """As in Keras, whose files of weights have them; unless a part of the model has no name under which to find it again."""
+
+    def made():
+        model = nn.Sequential(nn.Linear(2, 4), nn.Dropout(0.3), nn.Linear(4, 1), seed=0)
+        model.compile("mse", nn.optim.Adam(lr=nn.schedules.Cosine(0.1, 20)), [metric])
+        return model
+
+    def stop(epoch, logs):
+        if epoch == 2:
+            raise InterruptedError
+
+    straight, again = made(), made()
+    straight.fit(X, Y, epochs=5, batch_size=4, verbose=0)
+    each = [Backup(tmp_path), callbacks.LambdaCallback(on_epoch_end=stop)]
+    with pytest.raises(InterruptedError):
+        made().fit(X, Y, epochs=5, batch_size=4, callbacks=each, verbose=0)
+    assert again.fit(X, Y, epochs=5, batch_size=4, callbacks=Backup(tmp_path), verbose=0).epoch == [3, 4]
+    is_same = all((a == b).all() for a, b in zip(again.get_weights(), straight.get_weights(), strict=True))
+    assert is_same == (getattr(metric, "__name__", "") != "<lambda>")
+
+
 def test_learning_rates_directions_and_weights():
     model, plateau = small(), Plateau()
     history = model.fit(X, Y, epochs=9, batch_size=5, callbacks=plateau, verbose=0)

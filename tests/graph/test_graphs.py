@@ -1,5 +1,8 @@
 """Values, names, and the graphs that are refused."""
 
+import gc
+import weakref
+
 import numpy as np
 import pytest
 
@@ -150,3 +153,22 @@ def test_isinstance_and_shapes():
     assert isinstance(nn.Sequential(nn.Tanh()), nn.Model)
     assert model.input_shapes == model.output_shapes == [(3,)]
     assert nn.Model(A, A)([[1.0, 2.0, 3.0]]).tolist() == [[1.0, 2.0, 3.0]]  # no layers at all
+
+
+@pytest.mark.parametrize("shares", [False, True])
+def test_a_dropped_model_frees_its_layers_at_once(shares):
+    """Its weights do not wait for the garbage collection, which comes late where few objects hold much memory."""
+    first, x = nn.Linear(3, 4), nn.Input((3,))
+    gc.collect()
+    gc.disable()
+    try:
+        for _ in range(2):
+            _, state = nn.GRU(3, 4, return_state=True)(nn.Input((5, 3)))
+            model = nn.Model(x, nn.Linear(4, 1)(nn.Tanh()((first if shares else nn.Linear(3, 4))(x))), seed=0)
+            model.compile(loss="mse", optimizer="adam")
+            model.fit(np.ones((4, 3)), np.ones(4), verbose=0)
+            gone = [weakref.ref(model.layers[-1]), weakref.ref(state.node.layer)]
+            del model, state, _
+            assert [each() for each in gone] == [None, None]
+    finally:
+        gc.enable()

@@ -77,3 +77,32 @@ def test_scores_stay_scores(true, pred, threshold):
     guess = np.where(np.array(pred) > threshold, 1, min(true))
     assert metrics.accuracy(true, pred) == pytest.approx(sk.accuracy_score(true, guess))
     assert metrics.f1(true, pred) == pytest.approx(sk.f1_score(true, guess))
+
+
+@pytest.mark.parametrize("classes", [2, 3, 5])
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_logits_of_classes_rank_as_their_probabilities(classes, one_hot, rng):
+    """A logit alone ranks otherwise: the others of its row decide, too. A constant added to a row changes nothing."""
+    x, t = rng.normal(size=(60, 4)), np.arange(60) % classes
+    loss = nn.losses.CategoricalCrossentropy if one_hot else nn.losses.SparseCategoricalCrossentropy
+    model = nn.Sequential(nn.Linear(4, classes), seed=3)
+    model.compile(loss(from_logits=True), "sgd", ["roc_auc", "average_precision"])
+    y = np.eye(classes)[t] if one_hot else t
+    z = model.predict(x).astype(np.float64)
+    p = np.exp(z) / np.exp(z).sum(axis=1, keepdims=True)
+    scores, truth = (p[:, 1], t) if classes == 2 else (p, np.eye(classes)[t])
+    expected = [sk.roc_auc_score(truth, scores), sk.average_precision_score(truth, scores)]
+    np.testing.assert_allclose(model.evaluate(x, y)[1:], expected)
+    np.testing.assert_allclose(model.evaluate([(x[:7], y[:7]), (x[7:], y[7:])])[1:], expected)
+    shifted = z + rng.normal(size=(60, 1)) * 100
+    np.testing.assert_allclose(metrics.roc_auc(t, shifted), expected[0])
+    np.testing.assert_allclose(metrics.roc_auc(t, p), expected[0])
+    if classes == 2:
+        np.testing.assert_allclose(metrics.average_precision(t, shifted), expected[1])
+
+
+def test_large_logits_are_not_rounded_to_equal_ranks():
+    z = np.array([[0.0, 800.0], [0.0, 900.0], [0.0, 1000.0], [-850.0, 0.0]])
+    assert metrics.roc_auc([0, 0, 1, 1], z) == 0.75  # of four pairs, only 850 against 900 is in the wrong order
+    assert metrics.roc_auc([0, 0, 1, 1], z[:, ::-1]) == 0.25
+    assert np.isnan(metrics.roc_auc([0, 1], [[0.0, np.inf], [1.0, 2.0]]))

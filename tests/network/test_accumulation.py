@@ -152,6 +152,15 @@ def test_parts_of_other_lengths(rng):
     assert_close(dict(model.gradients), total)
 
 
+def test_a_loop_whose_number_of_time_steps_is_not_known_yet(rng):
+    """The parameters are there, so their gradients can be set to 0 before the first batch."""
+    model = nn.Sequential(nn.GRU(2, 5), nn.Linear(5, 1), dtype="float64", seed=0)
+    x, grad = rng.normal(size=(6, 4, 2)), rng.normal(size=(6, 1))
+    model.zero_gradients()
+    expected, _ = at_once(nn.Sequential(nn.GRU(2, 5), nn.Linear(5, 1), dtype="float64", seed=0), x, grad)
+    assert_close(in_parts(model, x, grad, [3])[0], expected)
+
+
 def test_refusals():
     model = nn.Sequential(nn.Linear(3, 2))
     model.forward(np.ones((2, 3)))

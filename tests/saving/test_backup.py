@@ -6,6 +6,8 @@ import time
 
 import numpy as np
 import pytest
+from own_parts import Huberish, Largest, PyLinear, PyTanh, distance
+from own_parts import data as own_data
 from saving.nets import BATCH, assert_identical, data, net
 
 import nncore as nn
@@ -146,3 +148,37 @@ def test_files_of_models_that_compute_in_another_precision(tmp_path):
         program(path, made("float32"), "epoch")
     _, history = program(path, made("bfloat16"), "epoch")
     assert history.epoch == []
+
+
+def test_models_with_parts_in_python(tmp_path):
+    """The program has the classes and functions that a file cannot hold."""
+    path = tmp_path / "backup"
+
+    def slower(step):
+        return 0.02 / (1 + step)
+
+    def made():
+        model = nn.Sequential(PyLinear(8), PyTanh(), nn.Dropout(0.2), nn.Linear(8, 2), seed=1)
+        rate = nn.schedules.Warmup(slower, 4)
+        watched = [distance, nn.metrics.PythonMetric(Largest(), name="top")]
+        model.compile(Huberish(0.5), nn.optim.Adam(lr=rate), watched, weighted_metrics=[squared_error])
+        return model
+
+    def crash(epoch, logs):
+        if epoch == 2:
+            raise Crash
+
+    x, y = own_data()
+    straight = made()
+    straight.fit(x, y, epochs=5, verbose=0)
+    watchers = [callbacks.BackupAndRestore(path), callbacks.LambdaCallback(on_epoch_end=crash)]
+    with pytest.raises(Crash):
+        made().fit(x, y, epochs=5, verbose=0, callbacks=watchers)
+    model = made()
+    assert model.fit(x, y, epochs=5, verbose=0, callbacks=[callbacks.BackupAndRestore(path)]).epoch == [2, 3, 4]
+    for a, b in zip(model.get_weights(), straight.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def squared_error(y_true, y_pred):
+    return (y_true - y_pred) ** 2

@@ -7,6 +7,7 @@ made, so a graph has no cycles, and the order in which nodes are made is topolog
 from __future__ import annotations
 
 import itertools
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
@@ -44,7 +45,7 @@ class Value:
     <Value [*, 8] from Add>
     """
 
-    __slots__ = ("name", "node", "shape")
+    __slots__ = ("__weakref__", "name", "node", "shape")
 
     def __init__(self, shape: Shape, node: Node | None, name: str | None = None) -> None:
         self.shape, self.node, self.name = shape, node, name
@@ -119,11 +120,20 @@ def _refused(what: str) -> ArgumentError:
 class Node:
     """One call of a layer, with its inputs and its results."""
 
-    __slots__ = ("inputs", "layer", "outputs", "serial")
+    __slots__ = ("_outputs", "inputs", "layer", "serial", "shapes")
 
     def __init__(self, layer: Layer, inputs: tuple[Value, ...], shapes: Sequence[Shape]) -> None:
-        self.layer, self.inputs, self.serial = layer, inputs, next(_serial)
-        self.outputs = tuple(Value(shape, self) for shape in shapes)
+        self.layer, self.inputs, self.serial, self.shapes = layer, inputs, next(_serial), shapes
+        self._outputs: list[weakref.ref[Value]] = []
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        """The results. They hold the node, which does not hold them: without a circle, a dropped model frees its weights at once.
+        A result that nobody holds is made anew."""
+        held = [each() for each in self._outputs] or [None] * len(self.shapes)
+        found = tuple(Value(shape, self) if value is None else value for value, shape in zip(held, self.shapes, strict=True))
+        self._outputs = [weakref.ref(value) for value in found]
+        return found
 
 
 @explained

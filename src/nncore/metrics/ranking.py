@@ -37,6 +37,7 @@ class _Ranking(Metric):
 
     kind, of_classes = "python", True
     options: ClassVar[tuple[str, ...]] = ("average",)
+    _of_probabilities: ClassVar[bool] = False  #: whether scores of several classes, passed alone, are probabilities or logits
 
     def __init__(self, average: RankingAverage | None = "macro", name: str | None = None) -> None:
         super().__init__(name)
@@ -48,13 +49,15 @@ class _Ranking(Metric):
 
     def watcher(self, task: Task) -> Kept:
         """Return a new accumulator for one epoch or evaluation."""
-        return Kept(partial(self._of_rows, task.meaning))
+        return Kept(partial(self._of_rows, task.meaning, task.from_logits))
 
-    def _of_rows(self, meaning: Meaning, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> Any:
+    def _of_rows(self, meaning: Meaning, logits: bool, y_true: np.ndarray, y_pred: np.ndarray, weight: np.ndarray | None) -> Any:
         columns = y_pred.shape[-1] if y_pred.ndim > 1 else 1
         scores = y_pred.reshape(-1, columns)  # each line of a sample (such as a time step) becomes a row
         true = y_true.reshape(-1, columns) if y_true.shape == y_pred.shape else y_true.reshape(-1)
         weight = None if weight is None else np.repeat(weight, len(scores) // len(y_pred))
+        if logits and meaning == "classes":
+            scores = _log_odds(scores)
         return self._averaged(self._ranks(true, scores, weight, meaning))
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
@@ -74,6 +77,9 @@ class _Ranking(Metric):
             weights = weights / weights.max()  # products of two sums must neither overflow nor vanish
         if true.size == len(true):
             true = true.reshape(-1)
+            if meaning is None and (scores.shape[1] == 2 or (self._of_probabilities and scores.shape[1] > 2)):
+                finite = scores[np.isfinite(scores)]
+                scores = _log_odds(scores) if finite.size and (finite.min() < 0 or finite.max() > 1) else scores
         elif true.shape != scores.shape:
             raise ShapeError(f"{self.name}: y_true has shape {true.shape} and y_pred {shape_of(y_pred)}")
         missing = np.isnan(true) if true.dtype.kind == "f" else np.zeros(true.shape, bool)
@@ -161,7 +167,7 @@ class RocAuc(_Ranking):
     >>> model.compile(loss="binary_crossentropy", optimizer="adam", metrics=["roc_auc"])
     """
 
-    name, aliases = "roc_auc", ("auc", "AUC", "roc_auc_score", "AUROC")
+    name, aliases, _of_probabilities = "roc_auc", ("auc", "AUC", "roc_auc_score", "AUROC"), True
 
     def __call__(self, y_true: ArrayLike, y_pred: ArrayLike, sample_weight: ArrayLike | None = None) -> Any:
         """Return the area.
@@ -171,7 +177,7 @@ class RocAuc(_Ranking):
         y_true : array_like
             [N], two labels, of which the larger one is positive, or class indices; or [N, columns] of 0 and 1.
         y_pred : array_like
-            Scores, [N] or [N, columns].
+            Scores, [N] or [N, columns]. Those of classes are probabilities; outside of [0, 1] they are logits.
         sample_weight : array_like, optional
             [N].
 
@@ -274,6 +280,17 @@ class AveragePrecision(_Ranking):
     @staticmethod
     def _without_positives() -> float:
         return 0.0
+
+
+def _log_odds(logits: np.ndarray) -> np.ndarray:
+    """Return log(p / (1 - p)) of the probabilities p of exclusive classes, [N, classes]. They have the order of the probabilities,
+    also where these are rounded to 0 or 1. A column of logits alone has another order."""
+    with np.errstate(invalid="ignore"):  # of infinities, which have no rank
+        z = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+        nothing = np.full((len(z), 1), -np.inf)
+        before = np.logaddexp.accumulate(np.hstack([nothing, z[:, :-1]]), axis=1)
+        after = np.logaddexp.accumulate(np.hstack([nothing, z[:, :0:-1]]), axis=1)[:, ::-1]
+        return np.asarray(z - np.logaddexp(before, after))
 
 
 def _two_labels(true: np.ndarray, name: str) -> np.ndarray:

@@ -636,7 +636,7 @@ class Model(Predictor):
         >>> model.gradients["0.weight"]  # the mean of 2 x (x - y)
         array([[7.]], dtype=float32)
         """
-        self._network.require_built("zero_gradients")
+        self._network.require_parameters("zero_gradients")
         self._plan.zero_gradients()
 
     def apply_gradients(self) -> None:
@@ -1182,6 +1182,12 @@ class Model(Predictor):
         from ..saving.model_file import load_weights
 
         return load_weights(self._network, path, strict, self.load_state_dict)
+
+    def _restore(self, path: str) -> None:
+        """Restore weights, moments and the number of steps, as Keras's load_weights does."""
+        from ..saving.backup import restore_training_state
+
+        restore_training_state(self._network, path, progress=False)
 
 
 put_elsewhere(Model, methods.OF_MODELS)

@@ -6,19 +6,21 @@ from .._core import copy_all, uninterrupted
 from ..errors import ArgumentError
 from ..network.network import Network
 from ..training.trainer import require_trainer
+from .declarations import own_parts
 from .model_file import read_network
 from .training import capture, moments
 
 
-def restore_training_state(network: Network, path: str) -> None:
+def restore_training_state(network: Network, path: str, progress: bool = True) -> None:
     """Restore the state of training from a file into a compiled network. Only the learning rate of the optimizer is changed.
+    progress: whether that of the last ``fit`` is a part of the state, so that ``fit(resume=True)`` can go on.
 
     Raises
     ------
     ArgumentError
         The file belongs to a model with other layers or in another precision, or to another optimizer. The model is unchanged.
     """
-    other = read_network(path)
+    other = read_network(path, own_parts(network))
     if not network.built and other.built:
         network.build(other.input_shapes)
     mine = {name: p.value.shape for name, p in network.named_state("fit")}
@@ -49,7 +51,9 @@ def restore_training_state(network: Network, path: str) -> None:
         copy_all(views, values)
         if not callable(optimizer.lr):
             optimizer.lr = kept.lr
-        network.plan.seed, network.plan.step, network.plan.trainer.progress = other.plan.seed, state.step, state.progress
+        network.plan.seed, network.plan.step = other.plan.seed, state.step
+        if progress:
+            network.plan.trainer.progress = state.progress
         network.plan.passes = state.passes
         if state.carried is not None:
             network.plan.carry_on(state.carried)

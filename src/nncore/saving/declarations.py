@@ -166,6 +166,23 @@ def require_savable(network: Network) -> None:
         from_config(network.plan.trainer.config)
 
 
+def own_parts(network: Network) -> dict[str, Any]:
+    """Return the users' classes and functions in a model by name, as `load` takes them in ``custom_objects``."""
+    config = network.plan.trainer.config
+    parts: list[Any] = [layer for layer in network.layers if isinstance(layer, layers.PythonLayer)]
+    parts += [getattr(loss, "given", loss) for loss in config.losses if isinstance(loss, losses.PythonLoss)]
+    parts += [metric.given for each in config.metrics for metric in each if isinstance(metric, metrics.PythonMetric)]
+    rates: list[Any] = [config.optimizer.config().get("lr")]
+    for rate in rates:  # the list grows by the schedules in schedules
+        if isinstance(rate, tuple):
+            rates += rate
+        elif callable(rate):
+            rates += rate.config().values() if hasattr(rate, "config") and not isinstance(rate, type) else ()
+            parts += () if SCHEDULES.get(type(rate).__name__) is type(rate) else (rate,)
+    whole = [part if hasattr(part, "__name__") else type(part) for part in parts]
+    return {part.__name__: part for part in whole}
+
+
 def _require_name(given: Any, what: str) -> None:
     """Raise ArgumentError if a function has no name under which ``custom_objects`` can give it to `load`."""
     if getattr(given, "__name__", "") == "<lambda>" or isinstance(given, functools.partial):

@@ -1,7 +1,8 @@
 """The view of a model that callbacks of Keras get, so that they run unchanged. Keras itself is not needed.
 
 Keras's ModelCheckpoint and BackupAndRestore insist on names such as "best.keras" and "latest.weights.h5". Their files have these
-names here, too, but the content is that of `Model.save` and `Model.save_weights`: renamed to end in ".safetensors", they load.
+names here, too, but the content is that of `Model.save`: renamed to end in ".safetensors", they load. As in Keras, files of weights
+hold the optimizer's moments as well, so that a backup continues as without the interruption.
 """
 
 from __future__ import annotations
@@ -12,6 +13,8 @@ import sys
 import tempfile
 from types import SimpleNamespace
 from typing import Any
+
+from ..errors import ArgumentError, FileFormatError
 
 _PACKAGES = ("keras", "tf_keras", "tensorflow")
 _SUFFIX = ".safetensors"
@@ -89,15 +92,21 @@ class KerasView(_View):
         _write(self._viewed.save, filepath)
 
     def save_weights(self, filepath: Any, overwrite: bool = True) -> None:
-        """Save the weights under any name."""
-        _write(self._viewed.save_weights, filepath)
+        """Save the weights under any name, with the state of training if a file can hold it."""
+        try:
+            _write(self._viewed.save, filepath)
+        except ArgumentError:
+            _write(self._viewed.save_weights, filepath)
 
     def load_weights(self, filepath: Any, **options: Any) -> None:
-        """Load weights from a file with any name."""
+        """Load weights from a file with any name, and the state of training if the file has it."""
         with tempfile.TemporaryDirectory() as folder:
             copy = os.path.join(folder, "weights" + _SUFFIX)
             shutil.copyfile(filepath, copy)
-            self._viewed.load_weights(copy)
+            try:
+                self._viewed._restore(copy)
+            except FileFormatError:
+                self._viewed.load_weights(copy)
 
 
 def _write(save: Any, filepath: Any) -> None:

@@ -6,6 +6,7 @@ import subprocess
 import numpy as np
 import pytest
 from export.c_files import compiled, pointer, run
+from export.rounding import units
 
 import nncore as nn
 
@@ -39,7 +40,7 @@ def between(rng, n):
     ][rng.integers(4)]
 
 
-def stack(seed, dtype, direction=True):
+def stack(seed, direction=True):
     """Recurrent layers one after another, with random numbers for all parameters and running statistics."""
     rng = np.random.default_rng(seed)
     width = int(rng.integers(1, 6))
@@ -49,7 +50,7 @@ def stack(seed, dtype, direction=True):
         n = one.hidden_size * one.directions
         layers += [one, *between(rng, n)]
     layers += [nn.Linear(n, int(rng.integers(1, 6)))]
-    return filled(nn.Sequential(*layers, seed=seed, dtype=dtype).build((STEPS, width)), seed)
+    return filled(nn.Sequential(*layers, seed=seed).build((STEPS, width)), seed)
 
 
 def filled(model, seed):
@@ -62,11 +63,15 @@ def filled(model, seed):
     return model
 
 
-def check(got, ours, exact):
-    """At most 4 units of the last place of the largest number, and 4 times the error of nncore in float32, away from float64."""
-    eps = np.finfo("f").eps
-    limit = 4 * (eps * np.abs(exact).max() + np.abs(ours - exact).max())
-    assert np.abs(got - exact).max() <= limit
+def check(got, outputs, model, x):
+    """At most 4 scaled units of the last place away from the outputs of nncore; `units` says how they are scaled."""
+    want = outputs(model, x)
+    assert got.shape == want.shape
+    assert units(got, want, outputs, model, x) <= 4
+
+
+def predict(model, x):
+    return model.predict(x[0])
 
 
 def predictions(model, x):
@@ -95,35 +100,36 @@ def stepped(library, found, x):
     return y
 
 
+def streamed(model, x):
+    """What `Model.stream` says for each time step of the first sequence."""
+    stream = model.stream()
+    return np.array([stream.step(x[0][:1, t])[0].copy() for t in range(x[0].shape[1])])
+
+
 def test_random_nets(tmp_path):
     """Whole sequences of any stack; of those without a reverse direction steps and shorter sequences too."""
-    nets = [stack(seed, "float32", direction=seed % 3 == 0) for seed in range(NETS)]
+    nets = [stack(seed, direction=seed % 3 == 0) for seed in range(NETS)]
     files = [model.to_c(name=f"net{seed}") for seed, model in enumerate(nets)]
     library = compiled("\n".join(each.source for each in files), tmp_path, optimize="-O0")
     for seed, (model, found) in enumerate(zip(nets, files, strict=True)):
-        exact, x = (
-            stack(seed, "float64", direction=seed % 3 == 0),
-            np.random.default_rng(seed).normal(size=(4, *model.input_shapes[0])),
-        )
-        x = x.astype("f")
-        check(run(found, library, [x])[0], model.predict(x), exact.predict(x.astype(float)))
-        lengths = rng_lengths(seed, 4)
-        ours, truth = (each.predict(x.astype(each.dtype), lengths=lengths) for each in (model, exact))
+        x, lengths = np.random.default_rng(seed).normal(size=(4, *model.input_shapes[0])).astype("f"), rng_lengths(seed, 4)
+        check(run(found, library, [x])[0], predict, model, [x])
         for i, steps in enumerate(lengths):
             y = sequence(library, found, x[i], steps)
             size = steps * found.outputs[0].shape[-1] if len(found.outputs[0].shape) == 2 else y.size
-            check(y[:size], ours[i].ravel()[:size], truth[i].ravel()[:size])
+
+            def shorter(model, x, i=i, size=size, lengths=lengths):
+                return model.predict(x[0], lengths=lengths)[i].ravel()[:size]
+
+            check(y[:size], shorter, model, [x])
             assert (y[size:] == 7).all()
         is_one_way = all(not op.field("bidirectional") for op in model._network.plan.ops if op.kind == "recurrent")
         assert bool(found.state) == is_one_way
-        if not is_one_way:
-            continue
-        stream, truth = model.stream(), exact.stream()
-        got, wanted = stepped(library, found, x[0]), [[s.step(x[:1, t])[0].copy() for t in range(STEPS)] for s in (stream, truth)]
-        check(got, np.array(wanted[0]), np.array(wanted[1]))
+        if is_one_way:
+            check(stepped(library, found, x[0]), streamed, model, [x[:1]])
 
 
-def given_states(seed, dtype):
+def given_states(seed):
     """An encoder and a decoder that begins with its states; all states are outputs too."""
     rng = np.random.default_rng(seed)
     cell, two, deep = [nn.RNN, nn.GRU, nn.LSTM][seed % 3], bool(seed & 4), 1 + seed // 8 % 2
@@ -133,32 +139,51 @@ def given_states(seed, dtype):
     encoded, state = cell(3, n, **common)(source)
     decoded, last = cell(2, n, **common)(target, state)
     states = [*(state if isinstance(state, tuple) else [state]), *(last if isinstance(last, tuple) else [last])]
-    return filled(nn.Model([source, target], [encoded, decoded, *states], seed=0, dtype=dtype), seed)
+    return filled(nn.Model([source, target], [encoded, decoded, *states], seed=0), seed)
 
 
 def test_given_states_and_last_states(tmp_path):
-    models = [given_states(seed, "float32") for seed in range(24)]
+    models = [given_states(seed) for seed in range(24)]
     files = [model.to_c(name=f"net{seed}") for seed, model in enumerate(models)]
     library = compiled("\n".join(each.source for each in files), tmp_path, optimize="-O0")
     for seed, (model, found) in enumerate(zip(models, files, strict=True)):
         rng = np.random.default_rng(seed)
         x = [rng.normal(size=(3, *shape)).astype("f") for shape in model.input_shapes]
-        exact = predictions(given_states(seed, "float64"), [a.astype(float) for a in x])
-        for got, ours, want in zip(run(found, library, x), predictions(model, x), exact, strict=True):
-            check(got, ours, want)
+        for i, got in enumerate(run(found, library, x)):
+            check(got, lambda m, x, i=i: predictions(m, x)[i], model, x)
+
+
+def long_stream(cell, seed):
+    """One or two layers of a cell, of up to 64 units, and a product."""
+    rng = np.random.default_rng(seed)
+    inputs, units, more = int(rng.integers(1, 9)), int(rng.integers(4, 65)), {}
+    if cell == "RNN":
+        more = {"nonlinearity": ["tanh", "relu"][seed // 4 % 2]}
+    recurrent = getattr(nn, cell)(inputs, units, num_layers=1 + seed // 2 % 2, return_sequences=True, **more)
+    return filled(nn.Sequential(recurrent, nn.Linear(units, 4)).build((1000, inputs)), seed)
 
 
 @pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
 def test_streams_of_1000_steps(cell, tmp_path):
-    def built(dtype):
-        recurrent = getattr(nn, cell)(3, 32, num_layers=2, return_sequences=True)
-        return filled(nn.Sequential(recurrent, nn.Linear(32, 4), dtype=dtype).build((1000, 3)), 1)
+    """NNCORE_FUZZ=2000: 200 nets of each cell. Every other one has the functions of the library, the others those of the file."""
+    models = [long_stream(cell, seed) for seed in range(max(NETS // 10, 4))]
+    files = [model.to_c(name=f"net{seed}", exp=["libm", "fast"][seed % 2]) for seed, model in enumerate(models)]
+    library = compiled("\n".join(found.source for found in files), tmp_path, optimize="-O1")
+    for seed, (model, found) in enumerate(zip(models, files, strict=True)):
+        x = np.random.default_rng(seed).normal(size=(1, *model.input_shapes[0])).astype("f")
+        y = sequence(library, found, x[0], 1000).reshape(1, 1000, 4)
+        check(y, predict, model, [x])
 
-    model, exact = built("float32"), built("float64")
+
+@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+def test_a_stream_is_the_sequence(cell, tmp_path):
+    """Bit for bit, after any number of steps; and what it takes."""
+    recurrent = getattr(nn, cell)(3, 32, num_layers=2, return_sequences=True)
+    model = filled(nn.Sequential(recurrent, nn.Linear(32, 4)).build((1000, 3)), 1)
     found = model.to_c()
     library = compiled(found.source, tmp_path)
     x = np.random.default_rng(0).normal(size=(1000, 3)).astype("f")
-    check(stepped(library, found, x), model.predict(x[None])[0], exact.predict(x[None].astype(float))[0])
+    np.testing.assert_array_equal(stepped(library, found, x).ravel(), sequence(library, found, x, 1000))
     rows = {"RNN": 1, "GRU": 4, "LSTM": 4}[cell]  # sums of gates; [x, h, h], and c of two sublayers
     assert (found.state, found.ram) == (4 * (3 + 64 + 64 * (cell == "LSTM")), found.state + 4 * rows * 32)
 
@@ -197,25 +222,25 @@ def test_compilers_and_a_workspace_of_the_caller(compiler, tmp_path):
     np.testing.assert_allclose(y, model.predict(x)[0], rtol=1e-12, atol=1e-14)
 
 
-def graph(dtype):
+def graph():
     """A stream with branches: two cells that read one value, a layer that is called twice, and steps joined with states."""
     x = nn.Input((STEPS,))
     embedded, shared = nn.Embedding(9, 4)(x), nn.GRU(4, 4, return_sequences=True)
     once = shared(embedded)
     twice = shared(once + embedded)
     last = nn.Concatenate()([nn.LSTM(4, 6)(twice), nn.RNN(4, 3)(once)])
-    return filled(nn.Model(x, nn.Softmax()(nn.Linear(9, 3)(last)), seed=0, dtype=dtype), 0)
+    return filled(nn.Model(x, nn.Softmax()(nn.Linear(9, 3)(last)), seed=0), 0)
 
 
 def test_graphs_with_states(tmp_path):
-    model, exact = graph("float32"), graph("float64")
+    model = graph()
     found = model.to_c()
     library = compiled(found.source, tmp_path, "-fsanitize=undefined", "-fno-sanitize-recover=all")
     x = np.random.default_rng(0).integers(0, 9, (3, STEPS)).astype(np.intc)
-    check(run(found, library, [x])[0], model.predict(x), exact.predict(x))
+    check(run(found, library, [x])[0], predict, model, [x])
     for steps in range(1, STEPS + 1):
-        check(sequence(library, found, x[0], steps), model.predict(x[:1, :steps])[0], exact.predict(x[:1, :steps])[0])
-    check(stepped(library, found, x[0])[-1], model.predict(x[:1])[0], exact.predict(x[:1])[0])
+        check(sequence(library, found, x[0], steps), lambda m, x: predict(m, x)[0], model, [x[:1, :steps]])
+    check(stepped(library, found, x[0])[-1], lambda m, x: predict(m, x)[0], model, [x[:1]])
 
 
 def test_long_sequences_need_no_room(tmp_path):

@@ -157,14 +157,17 @@ _STANDARDIZE = """\
 /* n numbers, stride apart, less their mean, divided by their deviation. */
 static void @(const TYPE *x, int n, int stride, TYPE *y)
 {
-    TYPE mean = 0, square = 0;
+    TYPE mean = 0, rest = 0, square = 0;
     for (int i = 1; i < n; i++) {
         mean += x[stride * i] - x[0]; /* so that equal numbers give 0 */
     }
     mean = x[0] + mean / (TYPE)n;
     for (int i = 0; i < n; i++) {
-        square += (x[stride * i] - mean) * (x[stride * i] - mean);
+        const TYPE d = x[stride * i] - mean;
+        rest += d; /* what the rounding of a long sum has lost */
+        square += d * d;
     }
+    mean += rest / (TYPE)n;
     square = 1 / SQRT(square / (TYPE)n + EPS);
     for (int i = 0; i < n; i++) {
         y[stride * i] = (x[stride * i] - mean) * square;

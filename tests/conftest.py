@@ -20,7 +20,13 @@ NO_KERNELS = (
 # Folders and files whose tests look at Python, files, memory or threads. What the kernels compute is tested elsewhere.
 ABOVE_THE_KERNELS = (
     *("callbacks", "csrc", "data", "distributed", "estimators", "examples", "export", "foreign", "reliability", "typing"),
-    *("base/test_forks.py", "base/test_no_threads.py", "models/test_huge_sizes.py", "models/test_many_layers.py"),
+    *(
+        "base/test_forks.py",
+        "base/test_no_threads.py",
+        "plan/test_autotune.py",
+        "models/test_huge_sizes.py",
+        "models/test_many_layers.py",
+    ),
     *("network/test_pools.py", "saving/test_fuzz.py", "training/test_larger_than_memory.py", "test_docs.py"),
 )
 

@@ -6,12 +6,14 @@ import os
 import random
 import shutil
 import subprocess
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 
 CSRC = Path(__file__).resolve().parents[2] / "csrc"
 TEAM = 4
+SETTLED = 0.1  # seconds of work after which the right choice is expected
 SHIM = """
 #include <stdlib.h>
 #include "plan/autotune.h"
@@ -29,7 +31,9 @@ def library(tmp_path_factory):
     (folder / "shim.c").write_text(SHIM)
     target = folder / "autotune.so"
     files = [folder / "shim.c", CSRC / "plan/autotune.c"]
-    subprocess.run([compiler, "-std=c11", "-O1", "-shared", "-fPIC", f"-I{CSRC}", *files, "-o", target, "-lm"], check=True)
+    subprocess.run(
+        [compiler, "-std=c11", "-O1", "-ffp-contract=off", "-shared", "-fPIC", f"-I{CSRC}", *files, "-o", target, "-lm"], check=True
+    )
     found = ctypes.CDLL(target)
     found.new_autotune.restype = ctypes.c_void_p
     found.nnc_autotune_choose.argtypes = [
@@ -47,6 +51,7 @@ class Steps:
         self.library, self.step_cost, self.batch = library, step_cost, batch
         self.state = ctypes.c_void_p(library.new_autotune())
         self.now, self.busy, self.threads, self.used = 1000.0, 0.0, None, []
+        self.spent = {}  # seconds after the first tenth, by number of threads
 
     def call(self, steps=1, pause=0.0, batch=None, wanted=TEAM):
         """Run this many steps in one call, as nnc_train does."""
@@ -55,7 +60,10 @@ class Steps:
             threads = self.library.nnc_autotune_choose(self.state, wanted, batch, self.now, ctypes.byref(until))
             began, first = self.now, done
             while done < steps:
-                self.now += self.step_cost(threads, threads != self.threads) * batch / self.batch
+                seconds = self.step_cost(threads, threads != self.threads) * batch / self.batch
+                self.now += seconds
+                if self.busy + self.now - began > SETTLED:
+                    self.spent[threads] = self.spent.get(threads, 0.0) + seconds
                 self.threads = threads
                 self.used.append(threads)
                 done += 1
@@ -64,6 +72,10 @@ class Steps:
             self.busy += self.now - began
             self.library.nnc_autotune_report(self.state, (done - first) * batch, self.now - began)
         self.now += pause
+
+    def held(self, threads):
+        """The part of the time after the first tenth of a second that was worked with this number of threads."""
+        return self.spent.get(threads, 0.0) / sum(self.spent.values())
 
     def share(self, threads, last):
         """The part of the last steps that had this number of threads."""
@@ -195,3 +207,102 @@ def test_a_small_net_finds_its_choice_within_a_twentieth_of_a_second(library):
         steps.call(300, pause=50e-3)
     assert steps.used[-1] == TEAM
     assert steps.busy - len(steps.used) * 18e-6 < 25e-3
+
+
+def in_turns(library, seconds, turn, spin, *, whole, ratio=0.6, disturbed=2.5, work=4.0):
+    """Steps of this many seconds, in turns with another library, whose threads keep the processors of the team busy for ``spin``
+    seconds after its turn. Until then, the team takes ``disturbed`` times as long as one thread. whole: one call in a turn."""
+    rng = random.Random(0)
+
+    def cost(threads, is_first):
+        left = began + spin - steps.now
+        part = min(1.0, max(0.0, left) / (seconds * disturbed))  # of the step, done until then
+        factor = 1.0 if threads == 1 else part * disturbed + (1 - part) * ratio
+        return seconds * factor * rng.uniform(1, 1.03) + is_first * 2e-5
+
+    steps = Steps(library, cost)
+    while steps.busy < work:
+        began = steps.now
+        while steps.now - began < turn:
+            steps.call(max(1, int(turn / seconds)) if whole else 1)
+        steps.now += turn
+    return steps
+
+
+@pytest.mark.parametrize("seconds", [2e-4, 1.5e-3])
+@pytest.mark.parametrize("turn", [5e-3, 10e-3, 15e-3, 20e-3, 40e-3])
+@pytest.mark.parametrize(
+    ("part", "whole"), [(0.0, False), (0.1, False), (0.1, True), (0.2, False), (0.2, True), (0.9, False), (1.5, False), (1.5, True)]
+)
+def test_another_library_that_takes_turns(library, part, whole, turn, seconds):
+    """Its threads spin for this part of the next turn: the team is right up to a fifth of it, one thread if it is nearly all."""
+    steps = in_turns(library, seconds, turn, part * turn, whole=whole)
+    assert steps.held(TEAM if part < 0.5 else 1) >= 0.95
+
+
+@pytest.mark.parametrize("seconds", [2e-4, 1.5e-3])
+@pytest.mark.parametrize("ratio", [0.6, 1.4])
+@pytest.mark.parametrize("spell", [5e-3, 30e-3, 200e-3])
+def test_noise_that_comes_and_goes(library, spell, ratio, seconds):
+    """In spells, every step takes longer at random, whichever the choice."""
+    rng, ends, is_noisy = random.Random(0), 0.0, False
+
+    def cost(threads, is_first):
+        nonlocal ends, is_noisy
+        if steps.now >= ends:
+            ends, is_noisy = steps.now + rng.expovariate(1 / spell), not is_noisy
+        return seconds * (ratio if threads > 1 else 1) * (rng.uniform(1, 4) if is_noisy else 1)
+
+    steps = Steps(library, cost)
+    while steps.busy < 4:
+        steps.call()
+    assert steps.held(TEAM if ratio < 1 else 1) >= 0.95
+
+
+@pytest.mark.parametrize("spell", [2e-3, 6e-3])
+def test_a_second_processor_that_is_taken_away_for_moments(library, spell):
+    """A twentieth of the time: too short for another choice to pay."""
+    rng = random.Random(0)
+    starts = [0.0]
+    while starts[-1] < 1010:
+        starts.append(max(starts[-1], 1000) + spell + rng.expovariate(1 / (19 * spell)))
+    starts.reverse()
+
+    def cost(threads, _):
+        while steps.now > starts[-1] + spell:
+            starts.pop()
+        return 4e-4 * (1 if threads == 1 else 3 if steps.now >= starts[-1] else 0.6)
+
+    steps = Steps(library, cost)
+    while steps.busy < 4:
+        steps.call()
+    assert steps.held(TEAM) >= 0.95
+
+
+@pytest.mark.parametrize("seconds", [2e-5, 4e-4, 5e-3])
+@pytest.mark.parametrize("ratio", [0.55, 0.9, 1.2, 3.0])
+def test_trials_cost_a_hundredth(library, ratio, seconds):
+    """Once the choice is settled, against the better one, but for a trial that has to be paid off later."""
+    steps = Steps(library, lambda threads, is_first: seconds * (ratio if threads > 1 else 1))
+    while steps.busy < 1:
+        steps.call(20)
+    count, busy = len(steps.used), steps.busy
+    while steps.busy < 6:
+        steps.call(20)
+    best, trial = seconds * min(1, ratio), 6 * max(seconds, 3e-4) * (max(1, ratio) / min(1, ratio) - 1)
+    assert steps.busy - busy <= 1.01 * (len(steps.used) - count) * best + trial
+
+
+def test_trials_keep_no_rhythm(library):
+    """The work from one trial to the next is no multiple of other intervals, not even when it has grown to its limit."""
+    steps, starts = Steps(library, lambda threads, _: 1e-4 * (0.6 if threads > 1 else 1)), []
+    while steps.busy < 20:
+        steps.call()
+        if steps.used[-2:] == [TEAM, 1]:
+            starts.append(steps.busy)
+    between = [b - a for a, b in pairwise(starts[10:])]
+    assert len(between) > 20
+    for period in (5e-3, 10e-3, 20e-3, 40e-3, 100e-3):
+        phases = sorted(start % period / period for start in starts[10:])
+        assert max(b - a for a, b in pairwise([*phases, phases[0] + 1])) < 0.3
+    assert max(between) / min(between) > 3

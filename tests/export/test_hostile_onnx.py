@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import onnx
 import pytest
+from export.onnx_loops import loop_graph
 from export.onnx_nets import damaged_bytes
 from onnx import TensorProto, helper, numpy_helper
 
@@ -276,8 +277,10 @@ def test_memory(case, tmp_path):
 def test_damaged_files(tmp_path):
     """NNCORE_FUZZ=100000 for many more."""
     rng, path = np.random.default_rng(5), tmp_path / "m.onnx"
-    plain, read, before = small(), 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    bases = small(), loop_graph(lambda *shape: rng.normal(size=shape).astype(np.float32), mask=0.0)
+    read, before = 0, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     for turn in range(int(os.environ.get("NNCORE_FUZZ", "300"))):
+        plain = bases[turn // 2 % 2]
         damaged = of_fields(plain, rng) if turn % 2 else damaged_bytes(plain.SerializeToString(), rng)
         path.write_bytes(damaged)
         try:
@@ -294,6 +297,9 @@ def of_fields(plain, rng):
     proto = onnx.ModelProto()
     proto.CopyFrom(plain)
     graph = proto.graph
+    bodies = [each.g for node in graph.node for each in node.attribute if each.type == 5]
+    if bodies and rng.integers(2):
+        graph = bodies[0]
     names = [name for node in graph.node for name in (*node.input, *node.output)]
     kinds = [*(node.op_type for node in graph.node), "LSTM", "Reshape", "Concat", "Slice", "Split", "Expand", "Where", "Squeeze"]
     numbers = [0, 1, -1, 2, 7, -(2**63), 2**31, 2**62]
@@ -302,7 +308,7 @@ def of_fields(plain, rng):
         return options[int(rng.integers(len(options)))]
 
     for _ in range(int(rng.integers(1, 4))):
-        node, tensor = of(graph.node), of(graph.initializer)
+        node, tensor = of(graph.node), of(proto.graph.initializer)
         match rng.integers(8):
             case 0:
                 node.op_type = of(kinds)
@@ -324,5 +330,5 @@ def of_fields(plain, rng):
                 values[int(rng.integers(len(values)))] = of(numbers)
                 tensor.raw_data = values.tobytes()
             case _:
-                of(graph.input[0].type.tensor_type.shape.dim).dim_value = of(numbers)
+                of(proto.graph.input[0].type.tensor_type.shape.dim).dim_value = of(numbers)
     return proto.SerializeToString()

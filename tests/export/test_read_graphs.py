@@ -40,6 +40,8 @@ PARTS = {
     "Softsign": "a = Abs(x) b = Add(a, one) y = Div(x, b)",
     "Softshrink": "y = Shrink <bias = 0.5, lambd = 0.5> (x)",
     "Hardshrink": "y = Shrink <lambd = 0.75> (x)",
+    "Hardshrink as tf2onnx 1.17 writes a choice": "a = Abs(x) g = Greater(a, half) n = Not(g) i = Cast <to = 1> (n) "
+    "j = Cast <to = 1> (g) m = Mul(j, x) s = Shape(x) o = ConstantOfShape(s) l = Mul(o, i) y = Add(m, l)",
     "Threshold": "y = ThresholdedRelu <alpha = 0.25> (x)",
     "Step": "c = Greater(x, zero) y = Where(c, one, zero)",
     "Tanhshrink": "t = Tanh(x) y = Sub(x, t)",
@@ -64,6 +66,33 @@ def test_activations_as_their_parts(name):
     x = np.concatenate([np.linspace(-8, 8, 60), [0.25, 0.5, -0.5, 0.75, 6, -30]]).astype(np.float32).reshape(-1, 3)
     model = check(proto, x)
     assert kinds(model) == [name.split()[0]]
+
+
+@pytest.mark.parametrize(
+    ("text", "layer", "expected"),
+    [
+        ("a = Mul(x, half) n = Neg(x) s = Mul(n, root) e = Erfc(s) y = Mul(a, e)", "GELU", nn.GELU()),
+        ("a = Max(x, zero) b = Min(x, zero) e = Expm1(b) h = Mul(e, half) y = Add(a, h)", "ELU", nn.ELU(0.5)),
+    ],
+)
+def test_operators_that_onnx_does_not_have(text, layer, expected):
+    """tf2onnx 1.17 writes the GELU and the CELU of Keras with Erfc and Expm1, which no other program reads."""
+    used = {"half": 0.5, "root": 0.5**0.5, "zero": 0}
+    used = {key: np.float32(value) for key, value in used.items() if re.search(rf"\b{key}\b", text)}
+    model = nn.from_onnx(graph_of(f"g (float[N, 3] x) => (float[N, 3] y) {{ {text} }}", 15, **used))
+    x = np.linspace(-6, 6, 30, dtype=np.float32).reshape(-1, 3)
+    assert kinds(model) == [layer]
+    np.testing.assert_allclose(model.predict(x), expected(x), rtol=1e-5, atol=1e-6)
+
+
+def test_an_activation_and_a_scale_that_is_in_its_constants(numbers):
+    """tf2onnx 1.17 multiplies the scale of a BatchNormalization into the constants of the activation before it."""
+    text = "a = Mul(half, x) d = Div(x, root) e = Erf(d) f = Add(e, one) g = Mul(f, w) h = Mul(a, g) y = Add(h, b)"
+    constants = {"half": np.float32(0.5), "root": np.float32(2**0.5), "one": np.float32(1), "w": numbers(3), "b": numbers(3)}
+    assert kinds(check(graph_of(f"g (float[N, T, 3] x) => (float[N, T, 3] y) {{ {text} }}", **constants), numbers(4, 5, 3))) == [
+        "GELU",
+        "BatchNorm1d",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -102,6 +131,9 @@ def test_other_operators(text, constants, numbers):
 NORMS = {
     "means": "m = ReduceMean <axes = [-1]> (x) d = Sub(x, m) p = Pow(d, two) v = ReduceMean <axes = [-1]> (p) e = Add(v, eps) "
     "s = Sqrt(e) q = Div(d, s) g = Mul(q, w) y = Add(g, b)",
+    "of Keras, as tf2onnx 1.17 writes it": "m = GlobalAveragePool(x) n = Neg(m) d = Sub(x, m) p = Mul(d, d) "
+    "v = GlobalAveragePool(p) e = Add(v, eps) s = Sqrt(e) r = Reciprocal(s) g = Mul(r, w) a = Mul(x, g) c = Mul(n, g) "
+    "h = Add(c, b) y = Add(a, h)",
     "without parameters": "m = ReduceMean <axes = [2]> (x) d = Sub(x, m) p = Mul(d, d) v = ReduceMean <axes = [2]> (p) "
     "e = Add(v, eps) s = Sqrt(e) y = Div(d, s)",
     "of Keras": "m = ReduceMean <axes = [-1]> (x) d = Sub(x, m) p = Mul(d, d) v = ReduceMean <axes = [-1]> (p) e = Add(v, eps) "
@@ -245,6 +277,7 @@ def test_arguments_are_as_they_were_written():
         ("y = ReduceMean <axes = [1, 2], keepdims = 0> (x)", "4", ["Reshape", "GlobalAveragePooling1D"]),
         ("y = ReduceMax <axes = [-1, 1], keepdims = 0> (x)", "3", ["Permute", "Reshape", "GlobalMaxPooling1D"]),
         ("y = ReduceSum <keepdims = 0> (x, last)", "2, 3", ["Permute", "GlobalAveragePooling1D", "Rescaling"]),
+        ("y = GlobalMaxPool(x)", "2, 1, 1", ["Permute", "Reshape", "GlobalMaxPooling1D", "Reshape"]),
         ("y = ReduceMean <axes = [1]> (x)", "1, 3, 4", ["GlobalAveragePooling1D", "Reshape"]),
     ],
 )

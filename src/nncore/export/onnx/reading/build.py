@@ -7,22 +7,23 @@ from collections.abc import Iterable
 import numpy as np
 
 from .... import layers
+from ...._checks import warn
 from ....errors import NncoreError, shown
 from ....graph import Graph as Connections
 from ....graph import Value, checked_name
 from ....network.chain import Chain
 from ....network.network import Network
-from . import elementwise, products, recurrent, shapes, sizes
+from . import bodies, elementwise, products, recurrent, shapes, sizes
 from .graph import Graph, Port
 from .interpret import BatchElsewhere, Reading
 from .loops import fold_loops
 from .recognize import recognize
 from .tensors import Source
 from .values import ONE, Refusal, Tensor, Unreadable
-from .views import materialized
+from .views import materialized, turned
 
 _SHOWN = 20  # nodes in a message
-_ENTRIES = {**shapes.ENTRIES, **elementwise.ENTRIES, **products.ENTRIES, **recurrent.ENTRIES}
+_ENTRIES = {**shapes.ENTRIES, **elementwise.ENTRIES, **products.ENTRIES, **recurrent.ENTRIES, **bodies.ENTRIES}
 
 
 def to_network(graph: Graph, source: Source) -> Network:
@@ -39,9 +40,36 @@ def to_network(graph: Graph, source: Source) -> Network:
     _require_readable(reading, wanted, source)
     try:
         outputs = {port.name: _finished(reading, port) for port in wanted}
-        return _network(graph, reading, outputs)
+        network = _network(graph, reading, outputs)
+        remark = _mask_of(reading, network)
     except (NncoreError, Refusal) as error:
         source.fail("graph", str(error))
+    if remark:
+        warn(f"from_onnx: {remark}")
+    return network
+
+
+def _mask_of(r: Reading, network: Network) -> str:
+    """Return which mask is to be given with data, if the graph makes one; refuse what would not be the same with it."""
+    masks = {mask: node for mask, node in r.masks.items() if mask is not None}
+    for padding, node in r.cleared.items():
+        if padding not in [each for _, each in masks]:
+            raise Refusal(f"{node} makes zeros of time steps of {padding:g}, and no recurrent layer leaves these out")
+    if not masks:
+        return ""
+    if len(r.masks) > 1:
+        raise Refusal(f"recurrent layers have different masks, or only some of them have one: {'; '.join(r.masks.values())}")
+    pools = layers.GlobalAveragePooling1D | layers.GlobalMaxPooling1D | layers.LastStep
+    for layer in network.layers:
+        if isinstance(layer, pools):
+            raise Refusal(f"{type(layer).__name__} reads time steps that the mask of {next(iter(masks.values()))} leaves out")
+    ((name, padding),) = masks
+    value = r.inputs[name]
+    x = f"({value.name} != {padding:g})" + (".any(axis=-1)" if len(value.shape) > 1 else "")
+    return (
+        f"the graph leaves out time steps in which its input {value.name!r} is {padding:g}, as Masking and mask_zero of Keras do; "
+        f"here these belong to data: give mask={x} to predict, evaluate and fit"
+    )
 
 
 def _read(graph: Graph, source: Source) -> Reading:
@@ -131,6 +159,7 @@ def _require_readable(reading: Reading, wanted: list[Port], source: Source) -> N
 def _finished(r: Reading, port: Port) -> Value:
     """Return an output as a value of the network: the batch first, the other dimensions as in the graph."""
     t: Tensor = r.values[port.name]
+    t = turned(r, t) if t.is_backwards else t
     if all(size == ONE for size in t.dims[1:]) and sum(len(axis) for axis in t.axes) <= 1 and len(t.axes) <= 1:
         return t.value  # one number for each sample, [N]; here it stays [N, 1]
     if len(t.axes) > 1 and t.axes[0][:2] == (0, 1):  # time is joined to the batch, which it is not here

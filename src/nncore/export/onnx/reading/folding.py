@@ -137,7 +137,9 @@ ELEMENTWISE: dict[str, Function] = {
     "Elu": _attribute(lambda x, a: np.maximum(x, 0) + a * np.expm1(np.minimum(x, 0)), alpha=1.0),
     "Equal": _of(np.equal),
     "Erf": _of(erf),
+    "Erfc": _of(lambda x: 1 - erf(x)),  # tf2onnx writes it and Expm1, though ONNX does not have them
     "Exp": _of(np.exp),
+    "Expm1": _of(np.expm1),
     "Gelu": _gelu,
     "Greater": _of(np.greater),
     "GreaterOrEqual": _of(np.greater_equal),
@@ -179,6 +181,7 @@ ELEMENTWISE: dict[str, Function] = {
 
 #: Operators that join the elements of the last axis.
 OF_ROWS: dict[str, Function] = {
+    "GlobalAveragePool": _of(lambda x: np.mean(x, -1, keepdims=True)),
     "ReduceMax": _reduced(np.max),
     "ReduceMean": _reduced(np.mean),
     "ReduceSum": _reduced(np.sum),
@@ -256,6 +259,14 @@ def split_sizes(node: Node, arrays: Sequence[Any], size: int) -> list[int]:
     return sizes
 
 
+def _turned(node: Node, arrays: Arrays) -> Any:
+    x, lengths = arrays
+    time = axis_of(int(node.attributes.get("time_axis", 0)), x.ndim)
+    if np.any(lengths != x.shape[time]):
+        raise Refusal("it turns sequences round that have several lengths")
+    return np.flip(x, time)
+
+
 def _split(node: Node, arrays: Arrays) -> Any:
     axis = axis_of(int(node.attributes.get("axis", 0)), arrays[0].ndim)
     sizes = split_sizes(node, arrays, arrays[0].shape[axis])
@@ -330,6 +341,7 @@ FOLDED: dict[str, Function] = {
     "Range": _counted,
     "ReduceProd": _reduced(np.prod),
     "Reshape": _reshaped,
+    "ReverseSequence": _turned,
     "Shape": lambda node, arrays: np.array(arrays[0].shape[shape_part(node, arrays[0].ndim)], np.int64),
     "Size": lambda node, arrays: np.array(arrays[0].size, np.int64),
     "Slice": _sliced,

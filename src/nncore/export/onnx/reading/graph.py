@@ -32,6 +32,16 @@ class Node(NamedTuple):
         return f"{self.kind} {shown(self.name)}" if self.name else f"{self.kind} (of {shown(next(filter(None, self.outputs)))})"
 
 
+class Body(NamedTuple):
+    """The graph that a Loop repeats."""
+
+    nodes: list[Node]  #: in topological order
+    constants: dict[str, np.ndarray]
+    inputs: tuple[str, ...]
+    outputs: tuple[str, ...]
+    captured: tuple[str, ...]  #: tensors of the graph around it, which its node has after its own inputs
+
+
 class Port(NamedTuple):
     """An input or output of the graph."""
 
@@ -75,8 +85,9 @@ def read_graph(proto: Any, source: Source) -> Graph:
         source.fail("graph", "it has no nodes")
     if opset < _OLDEST:
         source.fail("opset_import", f"opset {opset}; {_OLDEST} is the first that can be read")
-    if len(own.node) > MOST_NODES:
-        source.fail("graph", f"it has {len(own.node)} nodes; {MOST_NODES} can be read")
+    count = len(own.node) + sum(len(each.g.node) for node in own.node for each in node.attribute)
+    if count > MOST_NODES:
+        source.fail("graph", f"it has {count} nodes; {MOST_NODES} can be read")
     if own.sparse_initializer:
         source.fail("graph", "it has sparse tensors")
     constants: dict[str, np.ndarray] = {}
@@ -121,7 +132,7 @@ def _port(info: Any, source: Source, what: str) -> Port:
     return Port(name, True, of in FLOATS, of == 11, dtype_of(of), None if dims is None else tuple(dims))
 
 
-def _node(proto: Any, source: Source) -> Node:
+def _node(proto: Any, source: Source, is_inside: bool = False) -> Node:
     name, kind, domain = map(text, (proto.name, proto.op_type, proto.domain))
     kind = kind if domain in _STANDARD else f"{domain}.{kind}"
     outputs = tuple(map(text, proto.output))
@@ -134,7 +145,21 @@ def _node(proto: Any, source: Source) -> Node:
         if key in attributes:
             source.fail(where, f"two attributes {shown(key)}")
         attributes[key] = _attribute(each, source, where)
-    return Node(kind, name, tuple(map(text, proto.input)), outputs, attributes, 0)
+        if kind == "Loop" and key == "body" and each.type == 5 and not is_inside:
+            attributes[key] = _body(each.g, source)
+    body = attributes.get("body")
+    captured = body.captured if isinstance(body, Body) else ()
+    return Node(kind, name, (*map(text, proto.input), *captured), outputs, attributes, 0)
+
+
+def _body(proto: Any, source: Source) -> Body:
+    inputs, outputs = (tuple(text(each.name) for each in ports) for ports in (proto.input, proto.output))
+    nodes = [_node(each, source, True) for each in proto.node]
+    constants = {text(each.name): source.array(each, f"tensor {shown(text(each.name))}") for each in proto.initializer}
+    own = {*inputs, *constants, *(name for node in nodes for name in node.outputs)}
+    read = dict.fromkeys(name for each in (*(node.inputs for node in nodes), outputs) for name in each)
+    captured = tuple(name for name in read if name and name not in own)
+    return Body(_sorted(nodes, [*inputs, *constants, *captured], source), constants, inputs, outputs, captured)
 
 
 def _attribute(each: Any, source: Source, where: str) -> Any:

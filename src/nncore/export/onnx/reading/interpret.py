@@ -18,12 +18,16 @@ from .folding import ELEMENTWISE, FOLDED, fold
 from .graph import Graph, Node, Port
 from .tensors import Source
 from .values import BATCH, Expanded, Refusal, Size, Sizes, Tensor, Texts, Unreadable, plain
+from .views import turned
 
 Entry = Callable[["Reading", Node, list[Any]], Any]  # returns the result, or a list of results
 Entries = Mapping[str, Entry]
 
 _MOST_STEPS = 1 << 31  # of a dimension of an input
 _MOST_COMPUTED = 100_000  # operators that `recognize` computes
+_MOST_LOOPED = 50_000  # operators in the bodies of loops that are computed
+#: Operators that take tensors whose steps are read backwards.
+_TURNED = frozenset(("GRU", "Identity", "LSTM", "Loop", "RNN", "ReverseSequence", "Shape", "Squeeze", "Transpose", "Unsqueeze"))
 _FIRST_OPEN = 10  # the number of steps for which an open dimension is planned; others may follow
 
 
@@ -50,8 +54,12 @@ class Reading:
         From the name of a tensor to its node.
     selected : int
         The numbers of the matrices that select, so far.
-    work : int
-        The computations of `recognize` that may still be made.
+    work, loop_work : int
+        The computations of `recognize` and of `bodies` that may still be made.
+    masks : dict
+        The masks of recurrent layers, (input, value of padding) or None, each with the name of a node.
+    cleared : dict
+        Values of padding whose steps become zeros, each with the name of a node.
     """
 
     def __init__(self, graph: Graph, source: Source, batch_axes: dict[str, int]) -> None:
@@ -64,7 +72,9 @@ class Reading:
         self.inputs: dict[str, Value] = {}
         self.ports = {port.name: port for port in graph.inputs}
         self.lengths: set[str] = set()  # inputs that are lengths of sequences
-        self.selected, self.work = 0, _MOST_COMPUTED
+        self.selected, self.work, self.loop_work = 0, _MOST_COMPUTED, _MOST_LOOPED
+        self.cleared: dict[float, str] = {}  # of steps of this number zeros are made, by a node
+        self.masks: dict[tuple[str, float] | None, str] = {}  # of recurrent layers -> one of their nodes
         self.room = (4 << 20) + 2 * source.size  # bytes that constants may take that are computed
         self._open: dict[str, int] = {}
         self._shared: dict[Any, Any] = {}
@@ -190,9 +200,15 @@ class Reading:
         if (found := recognize(self, node)) is not None:
             return [found]
         for each in given:
-            if isinstance(each, Unreadable):
+            if isinstance(each, Unreadable) and node.kind != "Loop":  # which may be that of a mask
                 return [each] * len(node.outputs)
-        is_of_sizes = any(isinstance(each, Sizes | Expanded) for each in given) and not any(isinstance(e, Tensor) for e in given)
+        if node.kind not in _TURNED:
+            given = [turned(self, each) if isinstance(each, Tensor) and each.is_backwards else each for each in given]
+        is_of_sizes = (
+            node.kind != "Loop"
+            and any(isinstance(each, Sizes | Expanded) for each in given)
+            and not any(isinstance(e, Tensor) for e in given)
+        )
         entry = (of_sizes if is_of_sizes else entries).get(node.kind)
         if entry is None and is_of_sizes:
             raise Refusal("it computes with sizes that are open")

@@ -24,7 +24,7 @@ from .values import Refusal
 _MOST_LOOPS = 16
 _MOST_NUMBERS = 1 << 22  #: that are computed in all
 _OF_SAME_SHAPE = ("BatchNormalization", "LayerNormalization", "PRelu")  #: their results, besides those that NumPy computes
-_KINDS = {1: ("RNN",), 3: ("GRU",), 4: ("LSTM",)}
+KINDS = {1: ("RNN",), 3: ("GRU",), 4: ("LSTM",)}
 
 
 class _Loop(NamedTuple):
@@ -86,13 +86,7 @@ def _recurrent_weights(graph: Graph) -> Iterator[str]:
             uses[node.inputs[1]] = uses.get(node.inputs[1], 0) + 1
     for name, count in uses.items():
         array = graph.constants.get(name)
-        if (
-            count > 1
-            and array is not None
-            and array.ndim == 2
-            and array.size
-            and array.shape[1] in (n * len(array) for n in _KINDS)
-        ):
+        if count > 1 and array is not None and array.ndim == 2 and array.size and array.shape[1] in (n * len(array) for n in KINDS):
             yield name
 
 
@@ -128,7 +122,7 @@ def _loop_of(graph: Graph, name: str) -> _Loop | None:
             for each in node.inputs
             if each in constants and constants[each].size == recurrence.shape[1]
         ]
-        weights = (kernels[0], recurrence, _unlike(biases))
+        weights = (kernels[0], recurrence, unlike(biases))
         shape = _shape(graph, leaf)
         if shape is None and not any(_opened(port) > 1 for port in graph.inputs):
             return None
@@ -136,14 +130,14 @@ def _loop_of(graph: Graph, name: str) -> _Loop | None:
         for steps, is_time_first in product((len(uses) + 1, len(uses), len(uses) - 1), (False, True)):
             if shape is not None and shape[0 if is_time_first else 1 : 2 - is_time_first] != (steps,):
                 continue
-            found = _matched(graph, constants, leaf, steps, is_time_first, _KINDS[gates], weights, uses[-1])
+            found = _matched(graph, constants, leaf, steps, is_time_first, KINDS[gates], weights, uses[-1])
             if found is not None:
                 return found
         return None
     return None
 
 
-def _unlike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+def unlike(arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
     """Return zeros, and at most four arrays that differ."""
     found: list[np.ndarray] = []
     for each in arrays:
@@ -162,13 +156,13 @@ def _constants(graph: Graph) -> dict[str, np.ndarray]:
             of = sizes[node.inputs[0]]
             known[node.outputs[0]] = np.array(of, np.int64)[shape_part(node, len(of))]
         elif (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
-            left -= _compute(node, known)
+            left -= compute(node, known)
             if left < 0:
                 break
     return known
 
 
-def _compute(node: Node, known: dict[str, np.ndarray]) -> int:
+def compute(node: Node, known: dict[str, np.ndarray]) -> int:
     """Compute a node if it can be, and return how many numbers it has made."""
     arrays: list[Any] = [known[name] if name else None for name in node.inputs]
     try:
@@ -225,14 +219,14 @@ def _matched(
     for kind, cell, first, second in product(kinds, ("tanh", "relu"), [zeros, *biases], [zeros, *biases]):
         if cell == "relu" and kind != "RNN":
             continue
-        of_onnx = _of_onnx(kind, kernel, recurrence, first, second)
+        made_of = of_onnx(kind, kernel, recurrence, first, second)
         for direction in ("forward", "reverse"):
-            y = _outputs(kind, cell, of_onnx, x if direction == "forward" else x[:, ::-1])
-            if not any(_near(state, y[:, t]) for t in range(steps)):
+            y, *_ = outputs_of(kind, cell, made_of, x if direction == "forward" else x[:, ::-1])
+            if not any(near(state, y[:, t]) for t in range(steps)):
                 continue
             if made := _tensors(graph, known, constants, y, direction):
                 options = {"activations": ("Relu",)} if cell == "relu" else {"linear_before_reset": 1} if kind == "GRU" else {}
-                return _Loop(leaf, is_time_first, kind, direction, of_onnx, options, made)
+                return _Loop(leaf, is_time_first, kind, direction, made_of, options, made)
     return None
 
 
@@ -243,7 +237,7 @@ def _computed(graph: Graph, constants: dict[str, np.ndarray], leaf: str, x: np.n
         if node.outputs[0] in known or (node.kind not in FOLDED and node.kind != "MatMul"):
             continue
         if all(not each or each in known for each in node.inputs) and not all(each in constants for each in node.inputs if each):
-            left -= _compute(node, known)
+            left -= compute(node, known)
         if left < 0:
             break
     return known
@@ -261,7 +255,7 @@ def _shape(graph: Graph, name: str) -> tuple[int, ...] | None:
         if name in known or left < 0:
             break
         if (node.kind in FOLDED or node.kind == "MatMul") and all(not each or each in known for each in node.inputs):
-            left -= _compute(node, known)
+            left -= compute(node, known)
         elif node.kind in _OF_SAME_SHAPE and node.inputs[0] in known:
             known[node.outputs[0]] = known[node.inputs[0]]
         elif node.kind in GATES and not node.attributes.get("layout"):
@@ -285,7 +279,7 @@ def _samples(graph: Graph) -> int:
     return min(max(sizes[0], 1), 64) if sizes else 2
 
 
-def _of_onnx(kind: str, kernel: np.ndarray, recurrence: np.ndarray, *biases: np.ndarray) -> tuple[np.ndarray, ...]:
+def of_onnx(kind: str, kernel: np.ndarray, recurrence: np.ndarray, *biases: np.ndarray) -> tuple[np.ndarray, ...]:
     """Return W, R and B. Keras has the gates i, f, c, o of an LSTM, which are nncore's, and z, r, h of a GRU, which are ONNX's."""
 
     def rows(array: np.ndarray) -> np.ndarray:
@@ -298,19 +292,23 @@ def _of_onnx(kind: str, kernel: np.ndarray, recurrence: np.ndarray, *biases: np.
     return tuple(array[None].astype(kernel.dtype) for array in (rows(kernel.T), rows(recurrence.T), bias))
 
 
-def _outputs(kind: str, cell: str, weights: tuple[np.ndarray, ...], x: np.ndarray) -> np.ndarray:
-    """Return what a layer of nncore gives for each step."""
+def outputs_of(
+    kind: str, cell: str, weights: tuple[np.ndarray, ...], x: np.ndarray, states: Sequence[np.ndarray] = (), mask: Any = None
+) -> list[np.ndarray]:
+    """Return what a layer of nncore gives for each step, and its last states [rows, hidden]."""
     w, r, b = (array[0] for array in weights)
     options = {"nonlinearity": cell} if kind == "RNN" else {}
     layer = getattr(layers, kind)(w.shape[1], r.shape[1], **options)
     halves = np.split(b, 2)
     roles = dict(zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), (w, r, *halves), strict=True))
     layer.load_state_dict({role: np.ascontiguousarray(gates_from(kind, array), np.float32) for role, array in roles.items()})
-    found: np.ndarray = layer(x.astype(np.float32))[0]
-    return found
+    start = [each.astype(np.float32)[None] for each in states]
+    output, last = layer(x.astype(np.float32), (tuple(start) if len(start) > 1 else start[0]) if start else None, mask=mask)
+    return [np.asarray(output), *(np.asarray(each)[0] for each in (last if isinstance(last, tuple) else (last,)))]
 
 
-def _near(one: np.ndarray, other: np.ndarray) -> bool:
+def near(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two results agree, up to the rounding of float32."""
     if one.shape != other.shape:
         return False
     return bool(np.allclose(one, other, rtol=1e-3, atol=1e-4 * min(1.0, float(np.abs(other).max(initial=0.0)))))
@@ -330,7 +328,7 @@ def _tensors(
             continue
         name = node.outputs[0]
         if len(node.outputs) == 1 and name in known and name not in constants:
-            what = next((what for what, array in wanted.items() if _near(known[name], array)), None)
+            what = next((what for what, array in wanted.items() if near(known[name], array)), None)
             if what is not None:
                 found[name] = what
             if what in ("all", "all, time first"):

@@ -185,7 +185,8 @@ def _pool(kind: Any, times_steps: bool = False) -> Entry:
     """A mean, maximum or sum over axes, which become the first one of the samples."""
 
     def entry(r: Reading, node: Node, values: list[Any]) -> Tensor:
-        t, axes = tensor(values[0]), listed(node, values, 1, "axes")
+        t = tensor(values[0])
+        axes = [*range(2, len(t.axes))] if node.kind[:6] == "Global" else listed(node, values, 1, "axes")
         if not axes:
             raise Refusal("it joins all dimensions, the batch as well")
         gone, at = sorted({axis_of(axis, len(t.axes)) for axis in axes}), t.batch_axis
@@ -219,6 +220,8 @@ ENTRIES: dict[str, Callable[..., Any]] = {
     "BatchNormalization": _batch_norm,
     "Gather": _gather,
     "Gemm": _gemm,
+    "GlobalAveragePool": _pool(layers.GlobalAveragePooling1D),
+    "GlobalMaxPool": _pool(layers.GlobalMaxPooling1D),
     "LayerNormalization": _layer_norm,
     "LogSoftmax": _of_rows(layers.LogSoftmax),
     "MatMul": _matmul,

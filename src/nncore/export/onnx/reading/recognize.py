@@ -21,7 +21,7 @@ from ....errors import NncoreError
 from .elementwise import affine, prelu, with_bias
 from .folding import ELEMENTWISE, OF_ROWS
 from .graph import Node
-from .values import ONE, Refusal, Tensor, shorter
+from .values import ONE, Expanded, Refusal, Tensor, shorter
 from .views import on_elements, on_last
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def recognize(r: Reading, root: Node) -> Tensor | None:
     found: Callable[[], Tensor | None] | None = None
     for part in _parts(r, root):
         leaf = r.values[part.leaf]
-        if isinstance(leaf, Tensor) and (made := _layer_of(r, part, leaf)) is not None:
+        if isinstance(leaf, Tensor) and not leaf.is_backwards and (made := _layer_of(r, part, leaf)) is not None:
             found = made
     return None if found is None else found()
 
@@ -77,7 +77,12 @@ def _parts(r: Reading, root: Node) -> Iterator[Part]:
 
 
 def _tensors_of(r: Reading, node: Node) -> set[str]:
-    return {name for name in node.inputs if name and not isinstance(r.values[name], np.ndarray)}
+    return {name for name in node.inputs if name and not _is_constant(r.values[name])}
+
+
+def _is_constant(value: Any) -> bool:
+    """Whether a value is a constant, or one number that is repeated, as that of ZerosLike."""
+    return isinstance(value, np.ndarray) or (isinstance(value, Expanded) and value.array.size == 1)
 
 
 def _compute(r: Reading, part: Part, x: np.ndarray, rank: int) -> np.ndarray | None:
@@ -89,6 +94,12 @@ def _compute(r: Reading, part: Part, x: np.ndarray, rank: int) -> np.ndarray | N
             array: Any = known.get(name)
             if array is None and name:
                 array = r.values[name]
+                if isinstance(array, Expanded):
+                    leaf: Any = r.values[part.leaf]
+                    own = leaf.shape[rank - len(array.shape) :]
+                    if len(array.shape) > rank or any(a not in (ONE, b) for a, b in zip(array.shape, own, strict=True)):
+                        return None
+                    array = array.array.reshape(())
                 if node.kind in OF_ROWS and place == 1:  # the axes
                     axes = {int(each) % rank for each in array.reshape(-1)}
                     if axes != {rank - 1} or x.ndim < 2:
@@ -108,6 +119,8 @@ def _compute(r: Reading, part: Part, x: np.ndarray, rank: int) -> np.ndarray | N
 
 
 def _of_last_axis(node: Node, rank: int) -> bool:
+    if node.kind == "GlobalAveragePool":
+        return rank == 3
     if node.kind in ("Softmax", "LogSoftmax"):
         return node.attributes.get("axis", -1) in (-1, rank - 1)
     if not node.attributes.get("keepdims", 1):
@@ -177,12 +190,13 @@ def _is_read_elsewhere(r: Reading, part: Part) -> bool:
 def _constants(r: Reading, part: Part) -> list[np.ndarray]:
     """Return the constants of a part, without the axes of its means."""
     made = {name for node in part.nodes for name in node.outputs} | {part.leaf}
-    return [
+    found = [
         r.values[name]
         for node in part.nodes
         for place, name in enumerate(node.inputs)
         if name and name not in made and not (node.kind in OF_ROWS and place)
     ]
+    return [each.array if isinstance(each, Expanded) else each for each in found]
 
 
 # Functions of one number ----------------------------------------------------------------------------------------------------------
@@ -261,12 +275,28 @@ def _function_of_rows(r: Reading, part: Part, leaf: Tensor, columns: int) -> Cal
         y = f(rows)
         if not any(node.kind in OF_ROWS for node in part.nodes):
             return _by_columns(r, part, leaf, columns, f)
+        if _equal(y, rows):
+            return _masking(r, part, leaf, columns, f)
         for kind in (layers.Softmax, layers.LogSoftmax):
             if _equal(y, kind()(rows)):
                 return lambda kind=kind: on_last(r, leaf, kind())  # type: ignore[misc]
         return _layer_norm(r, part, leaf, rows, y, f)
     except (Refusal, ArithmeticError, ValueError, TypeError):
         return None
+
+
+def _masking(
+    r: Reading, part: Part, leaf: Tensor, columns: int, f: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[], Tensor | None] | None:
+    """Return what makes nothing of a step, and zeros of one of padding, as Keras' Masking does."""
+    paddings = {float(a.reshape(())[()]) for a in _constants(r, part) if a.size == 1} | {0.0}
+    for padding in paddings:
+        full = np.full((1, columns), padding)
+        if not _equal(f(full), full):
+            if np.any(f(full)):
+                return None
+            r.cleared.setdefault(padding, str(part.nodes[-1]))
+    return lambda: leaf
 
 
 def _by_columns(
@@ -284,6 +314,12 @@ def _by_columns(
         return lambda: affine(r, leaf, scale, shift)
     if np.all(shift == 0) and np.all(at_one == 1) and _equal(y, np.where(rows > 0, rows, -at_minus * rows)):
         return lambda: prelu(r, leaf, -at_minus, names)
+    for make, _ in _simple():  # a scale and a shift after an activation, which exporters multiply into its constants
+        a, b = (make()(each) for each in (ones, -ones))
+        times = (at_one - at_minus) / (a - b)[0]
+        plus = at_one - times * a[0]
+        if np.isfinite(times).all() and _equal(y, times * make()(rows) + plus, np.abs(rows) < 20):
+            return lambda make=make: affine(r, on_elements(r, leaf, make()), times, plus)  # type: ignore[misc]
     return None
 
 

@@ -38,12 +38,17 @@ class Plan(NamedTuple):
     options: dict[str, Any]
 
 
-def _recurrent(r: Reading, node: Node, values: list[Any]) -> list[Any]:
+def recurrent(r: Reading, node: Node, values: list[Any], mask: tuple[str, float] | None = None) -> list[Any]:
+    """Return Y, Y_h and Y_c of a recurrent operator; None for what is not read. mask: input and value of padding of its mask."""
     plan = _planned(node, constant(given(values, 2), "its weight R"))
     x = tensor(values[0])
     if len(x.axes) != 3:
         raise Refusal(f"its input has {len(x.axes)} dimensions")
     _require_batch(r, node, 0, x, 0 if plan.is_batch_first else 1)
+    is_backwards = x.is_backwards
+    if is_backwards and plan.directions == 2:
+        raise Refusal("it reads time steps from the last one to the first in a layer of two directions")
+    plan = plan._replace(is_reverse=plan.is_reverse != is_backwards)
     x = materialized(r, x)
     _take_lengths(r, given(values, 4), x)
     if (peepholes := given(values, 7)) is not None and constant(peepholes, "P").any():
@@ -76,7 +81,9 @@ def _recurrent(r: Reading, node: Node, values: list[Any]) -> list[Any]:
         names=(*node.inputs[1:4], node.name if node.name.startswith("/") else ""),
     )
     output, *last = r.apply_for_all(layer, x.value, *passed)
-    return _outputs(r, plan, x, output if is_read[0] else None, last or ([] if is_read[0] else [output]))
+    r.masks.setdefault(mask, str(node))
+    found = _outputs(r, plan, x, output if is_read[0] else None, last or ([] if is_read[0] else [output]))
+    return [found[0] and found[0]._replace(is_backwards=is_backwards), *found[1:]]
 
 
 def _planned(node: Node, recurrence: np.ndarray) -> Plan:
@@ -219,4 +226,4 @@ def _outputs(r: Reading, plan: Plan, x: Tensor, output: Value | None, last: list
 
 _GATES = {"RNN": range(1), "GRU": range(3), "LSTM": range(4)}
 
-ENTRIES: dict[str, Entry] = dict.fromkeys(_LAYERS, _recurrent)
+ENTRIES: dict[str, Entry] = dict.fromkeys(_LAYERS, recurrent)

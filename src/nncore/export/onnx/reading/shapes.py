@@ -199,6 +199,20 @@ def _expand(r: Reading, node: Node, values: list[Any]) -> Any:
     return Tensor(value, (t.dims[0], times, *(t.shape[i] for i in others)), tuple(places[i] for i in range(rank)))
 
 
+def _reverse(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    """Turn the steps of all sequences round; lengths of less than all steps are no layer."""
+    t, lengths = tensor(values[0]), values[1]
+    time, batch = (int(node.attributes.get(f"{what}_axis", i)) for i, what in enumerate(("time", "batch")))
+    size = t.shape[axis_of(time, len(t.axes))]
+    array = lengths.array if isinstance(lengths, Expanded) else lengths
+    is_all = isinstance(array, np.ndarray) and size.known is not None and bool(np.all(array == size.known))
+    if not is_all and not (isinstance(array, Sizes) and {*array.items} == {size}):
+        raise Refusal("it turns sequences round that have several lengths")
+    if t.axes[time] != (1,) or t.batch_axis != batch:
+        raise Refusal("it reverses another dimension than that of the steps")
+    return t._replace(product=None, is_backwards=not t.is_backwards)
+
+
 def _shape(r: Reading, node: Node, values: list[Any]) -> Any:
     v = values[0]
     shape = v.shape if isinstance(v, Tensor | Expanded) else (Size(len(v.items)),)
@@ -218,6 +232,7 @@ ENTRIES: dict[str, Entry] = {
     "Expand": _expand,
     "Flatten": _flatten,
     "Reshape": _reshape,
+    "ReverseSequence": _reverse,
     "Shape": _shape,
     "Slice": _slice,
     "Split": _split,

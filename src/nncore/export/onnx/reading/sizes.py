@@ -71,7 +71,27 @@ def _slice(r: Reading, node: Node, values: list[Any]) -> Any:
 
 
 def _concat(r: Reading, node: Node, values: list[Any]) -> Any:
+    if any(isinstance(v, Expanded) for v in values):
+        return _joined(int(node.attributes.get("axis", 0)), _as_repeated(values))
     return sized([item for v in values for item in _items(v)])
+
+
+def _joined(axis: int, parts: list[Expanded]) -> Expanded:
+    """Return repeated constants one after another, such as the initial states of two directions."""
+    rank = len(parts[0].shape)
+    axis = axis_of(axis, rank)
+    sizes = [part.shape[axis].known or 0 for part in parts]
+    others = [(*part.shape[:axis], *part.shape[axis + 1 :]) for part in parts]
+    if any(each != others[0] for each in others) or not 0 < min(sizes) <= max(sizes) <= 1 << 16:
+        raise Refusal("it joins repeated constants of different sizes")
+    common = np.broadcast_shapes(*((*p.array.shape[:axis], 1, *p.array.shape[axis + 1 :]) for p in parts))
+    arrays = [np.broadcast_to(p.array, (*common[:axis], n, *common[axis + 1 :])) for p, n in zip(parts, sizes, strict=True)]
+    shape = parts[0].shape
+    return Expanded(np.concatenate(arrays, axis), (*shape[:axis], Size(sum(sizes)), *shape[axis + 1 :]))
+
+
+def _as_repeated(values: list[Any]) -> list[Expanded]:
+    return [v if isinstance(v, Expanded) else Expanded(constant(v, "an input"), tuple(map(Size, v.shape))) for v in values]
 
 
 def _unsqueeze(r: Reading, node: Node, values: list[Any]) -> Any:
@@ -170,7 +190,7 @@ def _transpose(r: Reading, node: Node, values: list[Any]) -> Expanded:
 
 def _of_repeated(r: Reading, node: Node, values: list[Any]) -> Expanded:
     """An operator on repeated constants, element by element, or a product with a weight."""
-    all_of = [v if isinstance(v, Expanded) else Expanded(constant(v, "an input"), tuple(map(Size, v.shape))) for v in values]
+    all_of = _as_repeated(values)
     if node.kind in ("MatMul", "Gemm"):
         first, weight = all_of[0], all_of[1].array
         if node.kind == "Gemm" or weight.ndim != 2 or first.shape[-1].known != len(weight):

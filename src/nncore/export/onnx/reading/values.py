@@ -102,6 +102,7 @@ class Tensor(NamedTuple):
     axes: tuple[tuple[int, ...], ...]  #: for each axis of ONNX the dims that it joins; () is a size of 1
     is_index: bool = False  #: whether its numbers are whole
     product: Product | None = None
+    is_backwards: bool = False  #: whether the steps, which are dimension 1, are to be read from the last one to the first
 
     @property
     def shape(self) -> tuple[Size, ...]:

@@ -145,6 +145,14 @@ def selected(r: Reading, t: Tensor, axis: int, indices: Sequence[int]) -> Tensor
     return _by_matrix(r, t, axis, indices, size.known)
 
 
+def turned(r: Reading, t: Tensor) -> Tensor:
+    """Return a tensor whose steps are read backwards as one that has them in that order."""
+    axis = next((i for i, dims in enumerate(t.axes) if dims == (1,)), None)
+    if axis is None or (size := t.dims[1].known) is None:
+        raise Refusal("it reads time steps from the last one to the first, which only recurrent layers do")
+    return selected(r, t._replace(product=None, is_backwards=False), axis, range(size - 1, -1, -1))
+
+
 def _last_step(r: Reading, t: Tensor, axis: int) -> Tensor | None:
     """Return the last index of an axis, if it is the first dimension of several of the samples."""
     moved = materialized(r, t)

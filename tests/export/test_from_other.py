@@ -252,10 +252,20 @@ def test_names_of_layers_are_those_of_modules(tmp_path):
 
 
 def sklearn_models():
-    from sklearn.linear_model import LinearRegression
+    from sklearn.decomposition import PCA
+    from sklearn.feature_selection import VarianceThreshold
+    from sklearn.linear_model import (
+        LinearRegression,
+        LogisticRegression,
+        Perceptron,
+        PoissonRegressor,
+        RidgeClassifier,
+        SGDClassifier,
+    )
     from sklearn.neural_network import MLPClassifier, MLPRegressor
     from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import MinMaxScaler, StandardScaler
+    from sklearn.preprocessing import Binarizer, MinMaxScaler, Normalizer, StandardScaler
+    from sklearn.svm import SVR, LinearSVC, LinearSVR
 
     few = {"max_iter": 4, "random_state": 0}
     return {
@@ -267,26 +277,89 @@ def sklearn_models():
         "scaled": (make_pipeline(StandardScaler(), MLPClassifier((8,), **few)), "classes"),
         "scaled to a range": (make_pipeline(MinMaxScaler(), MLPRegressor(hidden_layer_sizes=(8,), **few)), "number"),
         "linear": (make_pipeline(StandardScaler(), LinearRegression()), "number"),
+        "logistic": (make_pipeline(Normalizer(), LogisticRegression()), "classes"),
+        "logistic of two": (make_pipeline(PCA(3), StandardScaler(with_mean=False), LogisticRegression()), "two"),
+        "logistic of texts": (make_pipeline(Binarizer(threshold=0.2), LogisticRegression()), "text"),
+        "one against the rest": (SGDClassifier(loss="log_loss", max_iter=20, tol=None, random_state=0), "classes"),
+        "hinge": (LinearSVC(random_state=0), "classes"),
+        "ridge": (make_pipeline(VarianceThreshold(), RidgeClassifier()), "classes"),
+        "perceptron": (Perceptron(random_state=0), "classes"),
+        "support vectors": (SVR(kernel="linear"), "number"),
+        "linear support vectors": (LinearSVR(random_state=0), "number"),
+        "counts": (PoissonRegressor(), "counts"),
     }
 
 
-@pytest.mark.parametrize("zipmap", [True, False])
-@pytest.mark.parametrize("name", sklearn_models())
-def test_scikit_learn(name, zipmap, tmp_path, rng):
+def has_probabilities(estimator):
+    return type(estimator).__name__ in ("MLPClassifier", "LogisticRegression", "SGDClassifier", "DecisionTreeClassifier")
+
+
+def written(estimator, x, kind, zipmap):
     skl2onnx = pytest.importorskip("skl2onnx")
+    final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    has_options = not zipmap and has_probabilities(final)
+    options = {"options": {id(final): {"zipmap": False}}} if has_options else {}
+    return quietly(skl2onnx.to_onnx, estimator, x[:1], **options)
+
+
+@pytest.mark.parametrize(
+    ("name", "zipmap"), [(name, i % 2 > 0) for i, name in enumerate(sklearn_models())] + [("logistic of two", False)]
+)
+def test_scikit_learn(name, zipmap, tmp_path, rng):
     estimator, kind = sklearn_models()[name]
     x, labels = rng.normal(size=(60, 4)).astype(np.float32), rng.integers(0, 3, 60)
-    y = {"classes": labels, "two": labels > 0, "text": np.array(["a", "b", "c"])[labels], "number": x[:, 0] - x[:, 1]}[kind]
+    y = {"classes": labels, "two": labels > 0, "text": np.array(["a", "b", "c"])[labels], "number": x[:, 0] - x[:, 1]}
+    y = {**y, "counts": labels}[kind]
     quietly(estimator.fit, x, y)
-    options = {} if zipmap or kind == "number" else {"options": {id(estimator): {"zipmap": False}}}
     path = tmp_path / "m.onnx"
-    onnx.save(quietly(skl2onnx.to_onnx, estimator, x[:1], **options), path)
-    want = estimator.predict(x)[:, None] if kind == "number" else estimator.predict_proba(x)
+    onnx.save(written(estimator, x, kind, zipmap), path)
+    if kind in ("number", "counts"):
+        want = estimator.predict(x)[:, None]
+    else:
+        final = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+        want = estimator.predict_proba(x) if has_probabilities(final) else estimator.decision_function(x)
     model = check(path, [x], [want])
     assert model.input_names == ["X"]
 
 
+def test_scikit_learn_that_is_no_arithmetic(rng):
+    """Each is refused with the node that is the reason."""
+    pytest.importorskip("skl2onnx")
+    from sklearn.impute import SimpleImputer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import Normalizer, OneHotEncoder
+    from sklearn.svm import SVR
+    from sklearn.tree import DecisionTreeClassifier
+
+    x, y = rng.normal(size=(40, 3)).astype(np.float32), rng.integers(0, 3, 40)
+    for first, text in (
+        (SimpleImputer(), "Imputer 'Imputer': it replaces missing values; do that with the data"),
+        (OneHotEncoder(handle_unknown="ignore"), "OneHotEncoder.*: it turns categories into numbers"),
+        (Normalizer("l1"), "Normalizer 'Normalizer': norm='L1': of norms of rows nncore has 'L2'"),
+    ):
+        data = rng.integers(0, 3, (40, 1)) if isinstance(first, OneHotEncoder) else x
+        estimator = make_pipeline(first, LogisticRegression()).fit(data, y)
+        with pytest.raises(nn.errors.FileFormatError, match=text):
+            nn.from_onnx(written(estimator, data, "classes", True))
+    with pytest.raises(nn.errors.FileFormatError, match="TreeEnsembleClassifier.*trees are no layers"):
+        nn.from_onnx(written(DecisionTreeClassifier().fit(x, y), x, "classes", True))
+    with pytest.raises(nn.errors.FileFormatError, match="SVMRegressor.*kernel_type='RBF'"):
+        nn.from_onnx(written(SVR().fit(x, y), x, "number", True))
+
+
 # Keras --------------------------------------------------------------------------------------------------------------------------
+
+
+def dotted(keras, layers):
+    """Products of rows, and rows of one length."""
+    a, b, s = layers.Input((4,), name="a"), layers.Input((4,), name="b"), layers.Input((5, 4), name="s")
+    u = layers.UnitNormalization()(layers.Dense(4)(a))
+    query = layers.Dense(4)(b)
+    scores = layers.Dot(axes=(2, 1))([s, query])
+    context = layers.Dot(axes=1)([s, layers.Softmax()(scores)])
+    joined = layers.Concatenate()([layers.Dot(axes=1, normalize=True)([a, b]), layers.Dot(axes=1)([u, query]), context])
+    return keras.Model([a, b, s], layers.Dense(2)(joined))
 
 
 def keras_models(keras):
@@ -300,6 +373,7 @@ def keras_models(keras):
     dense = ("leaky_relu", "hard_sigmoid", "elu", "softplus", "softsign", "hard_silu", "mish", "relu6", "tanh", "log_sigmoid")
     return {
         "graph": keras.Model([a, b], layers.Dense(3, "softmax")(h)),
+        "dot": dotted(keras, layers),
         "table": keras.Sequential(table),
         "activations": keras.Sequential([layers.Input((4,)), *(layers.Dense(6, each) for each in dense)]),
         "steps": keras.Sequential(
@@ -326,7 +400,7 @@ def keras_models(keras):
 LOOPS = {"recurrent": [nn.GRU, nn.LSTM, nn.RNN], "bidirectional": [nn.LSTM, nn.LSTM]}  # which Keras writes step by step
 
 
-@pytest.mark.parametrize("name", ["graph", "table", "activations", "steps", *LOOPS])
+@pytest.mark.parametrize("name", ["graph", "dot", "table", "activations", "steps", *LOOPS])
 def test_keras(name, tmp_path, rng, monkeypatch):
     pytest.importorskip("torch")
     monkeypatch.setenv("KERAS_BACKEND", os.environ.get("KERAS_BACKEND", "torch"))

@@ -189,6 +189,7 @@ def test_graphs(change, text, tmp_path):
     ("kind", "inputs", "tensors"),
     [
         ("Expand", ["c", "s"], {"c": np.ones(1, np.float32), "s": np.int64([2**20, 2**20])}),
+        ("Expand", ["c", "s"], {"c": np.ones(1, np.float32), "s": np.ones(63, np.int64)}),
         ("ConstantOfShape", ["s"], {"s": np.int64([2**40])}),
         ("Tile", ["c", "s"], {"c": np.ones((1, 3), np.float32), "s": np.int64([2**40, 1])}),
         ("Range", ["a", "s", "b"], {"a": np.int64(0), "s": np.int64(2**50), "b": np.int64(1)}),
@@ -244,7 +245,7 @@ print(peak() - before)
 """
 
 
-@pytest.mark.parametrize("case", ["weights", "copies", "functions", "nodes", "layers"])
+@pytest.mark.parametrize("case", ["weights", "copies", "functions", "nodes", "layers", "states"])
 def test_memory(case, tmp_path):
     """At most twice the file and the weights, and 16 MB, of which a layer takes 5 kB."""
     (tmp_path / "small.onnx").write_bytes(small().SerializeToString())
@@ -267,6 +268,11 @@ def test_memory(case, tmp_path):
         infos[1].name = "v10000"
     graph = helper.make_graph(nodes, "g", infos[:1], infos[1:], tensors)
     proto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)])
+    if case == "states":  # of a loop, wider than any weight
+        proto, weights = loop_graph(lambda *shape: np.ones(shape, np.float32)), 0
+        next(each for each in proto.graph.initializer if each.name == "width").CopyFrom(
+            numpy_helper.from_array(np.int32([2**22]), "width")
+        )
     path = tmp_path / "m.onnx"
     path.write_bytes(proto.SerializeToString())
     found = subprocess.run([sys.executable, "-c", PEAK, tmp_path / "small.onnx", path], capture_output=True, text=True, check=True)
@@ -326,9 +332,10 @@ def of_fields(plain, rng):
             case 5:
                 tensor.data_type = int(rng.integers(24))
             case 6 if tensor.data_type == TensorProto.INT64 and tensor.raw_data:
-                values = np.frombuffer(tensor.raw_data, np.int64).copy()
-                values[int(rng.integers(len(values)))] = of(numbers)
-                tensor.raw_data = values.tobytes()
+                whole = len(tensor.raw_data) // 8 * 8  # its type may have been another one before
+                values = np.frombuffer(tensor.raw_data[:whole], np.int64).copy()
+                values[int(rng.integers(max(1, len(values)))) :][:1] = of(numbers)
+                tensor.raw_data = values.tobytes() + tensor.raw_data[whole:]
             case _:
                 of(proto.graph.input[0].type.tensor_type.shape.dim).dim_value = of(numbers)
     return proto.SerializeToString()

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import onnx
 import pytest
 from export.onnx_graphs import check, graph_of, kinds
 
@@ -150,6 +151,78 @@ def test_layer_norms_as_their_parts(name, numbers):
     assert isinstance(layer, nn.LayerNorm)
     assert layer.eps == pytest.approx(1e-3, rel=1e-4)
     assert layer.elementwise_affine == ("w" in constants)
+
+
+LENGTHS = {
+    "Keras' UnitNormalization, as tf2onnx 1.17 writes it": (
+        "s = Mul(x, x) r = ReduceSum <keepdims = 1> (s, last) m = Max(r, eps) q = Sqrt(m) i = Reciprocal(q) y = Mul(x, i)", False),
+    "PyTorch's normalize": ("n = ReduceL2 <axes = [-1], keepdims = 1> (x) m = Clip(n, eps) y = Div(x, m)", False),
+    "RMSNorm": ("p = Pow(x, two) m = ReduceMean <axes = [-1]> (p) e = Add(m, eps2) q = Sqrt(e) d = Div(x, q) y = Mul(d, w)", True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LENGTHS)
+def test_rows_of_one_length(name, numbers):
+    """A LayerNorm of the row and its negative. A row of zeros stays one."""
+    text, has_weight = LENGTHS[name]
+    constants = {"last": np.int64([-1]), "eps": np.float32(1e-12), "two": np.float32(2), "eps2": np.float32(0.01), "w": numbers(6)}
+    constants = {key: value for key, value in constants.items() if re.search(rf"\b{key}\b", text)}
+    x = numbers(3, 4, 6) * np.float32([[[1]], [[100]], [[0.01]]])
+    x[0, 1] = 0
+    model = check(graph_of(f"g (float[N, T, 6] x) => (float[N, T, 6] y) {{ {text} }}", **constants), x)
+    assert kinds(model) == ["Linear", "LayerNorm", "Linear"]
+    assert [layer.trainable for layer in model.layers] == [False, True, False]
+    assert [*model.layers[1].parameter_shapes()] == (["weight"] if has_weight else [])
+
+
+def test_rms_normalization_of_opset_23(numbers):
+    text = "g (float[N, 6] x) => (float[N, 6] y) { y = RMSNormalization <epsilon = 0.1> (x, w) }"
+    w, x = numbers(6), numbers(4, 6)
+    want = x / np.sqrt((x**2).mean(axis=1, keepdims=True) + 0.1) * w
+    np.testing.assert_allclose(nn.from_onnx(graph_of(text, 23, w=w)).predict(x), want, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "shape"),
+    [
+        ("u = Unsqueeze(x, one) p = MatMul(s, w) t = Transpose <perm = [0, 2, 1]> (u) y = MatMul(p, t)", "N, 5, 1"),
+        ("u = Unsqueeze(x, one) t = Transpose <perm = [0, 2, 1]> (u) a = MatMul(s, t) b = Softmax <axis = 1> (a) "
+         "c = Transpose <perm = [0, 2, 1]> (b) y = MatMul(c, s)", "N, 1, 4"),
+        ("a = Unsqueeze(x, one) u = Unsqueeze(x, two) b = MatMul(a, u) y = Squeeze(b, two)", "N, 1"),
+    ],
+)  # fmt: skip
+def test_products_of_rows(text, shape, numbers):
+    """As Keras' Dot is written, and attention with one query."""
+    constants = {"one": np.int64([1]), "two": np.int64([2]), "w": numbers(4, 4)}
+    constants = {key: value for key, value in constants.items() if re.search(rf"\b{key}\b", text)}
+    data = [numbers(3, 4), *([numbers(3, 5, 4)] if "MatMul(s" in text else [])]
+    inputs = ", ".join(["float[N, 4] x", "float[N, 5, 4] s"][: len(data)])
+    check(graph_of(f"g ({inputs}) => (float[{shape}] y) {{ {text} }}", **constants), *data)
+
+
+def test_products_of_matrices_that_depend_on_the_inputs():
+    text = "t = Transpose <perm = [0, 2, 1]> (x) y = MatMul(x, t)"
+    with pytest.raises(FileFormatError, match="one of them must be one row or one column"):
+        nn.from_onnx(graph_of(f"g (float[N, 3, 4] x) => (float[N, 3, 3] y) {{ {text} }}"))
+    text = "t = Unsqueeze(x, i) u = Transpose <perm = [0, 2, 1]> (t) y = MatMul(t, u)"
+    with pytest.raises(FileFormatError, match="it sums over a dimension whose size is open"):
+        nn.from_onnx(graph_of(f"g (float[N, T] x) => (float[N, 1, 1] y) {{ {text} }}", i=np.int64([1])))
+
+
+@pytest.mark.parametrize(("rows", "post"), [(3, "SOFTMAX"), (3, "LOGISTIC"), (1, "NONE"), (1, "LOGISTIC")])
+def test_linear_classifiers(rows, post, numbers):
+    """Of one row of coefficients for two classes, too, which skl2onnx 1.20 does not write and others do."""
+    options = {"coefficients": numbers(rows * 4).tolist(), "intercepts": numbers(rows).tolist(), "post_transform": post}
+    labels = [*range(max(2, rows))]
+    node = onnx.helper.make_node("LinearClassifier", ["x"], ["l", "y"], domain="ai.onnx.ml", classlabels_ints=labels, **options)
+    proto = graph_of("g (float[N, 4] x) => (float[N, K] y) { y = Identity(x) }")
+    proto.graph.node[0].CopyFrom(node)
+    check(proto, numbers(6, 4))
+    node.attribute.extend([onnx.helper.make_attribute("post_transform", "PROBIT")])
+    del node.attribute[[a.name for a in node.attribute].index("post_transform")]
+    proto.graph.node[0].CopyFrom(node)
+    with pytest.raises(FileFormatError, match="post_transform='PROBIT'"):
+        nn.from_onnx(proto)
 
 
 @pytest.mark.parametrize(

@@ -120,6 +120,48 @@ def test_what_stands_around_a_recurrent_operator(numbers):
         assert kinds(check(proto, numbers(6, steps, 3))) == ["LSTM"]
 
 
+@pytest.mark.parametrize("read", ["last", "all", "ends"])
+def test_two_directions_that_are_cut_apart(read, numbers):
+    """As tf2onnx 1.17 writes Bidirectional(LSTM): each direction cut out, its last step taken, and both joined."""
+    proto = recurrent("LSTM", "bidirectional", numbers, reads="Y")
+    proto.graph.input[0].CopyFrom(helper.make_tensor_value_info("in", TensorProto.FLOAT, ["N", "T", 3]))
+    proto.graph.output[0].CopyFrom(helper.make_tensor_value_info("out", TensorProto.FLOAT, None))
+    proto.graph.node.insert(0, helper.make_node("Transpose", ["in"], ["x"], perm=[1, 0, 2]))
+    numbers_of = {"i0": [0], "i1": [1], "i2": [2], "last": [-1], "end": [2**31 - 1]}
+    proto.graph.initializer.extend(numpy_helper.from_array(np.int64(value), name) for name, value in numbers_of.items())
+    add = lambda kind, inputs, output, **options: proto.graph.node.append(helper.make_node(kind, inputs, [output], **options))  # noqa: E731
+    for name, start, stop in (("forward", "i0", "i1"), ("back", "i1", "i2")):
+        add("Slice", ["Y", start, stop, "i1"], f"{name} cut")
+        add("Squeeze", [f"{name} cut", "i1"], f"{name} steps")
+        if read != "all":
+            add("Slice", [f"{name} steps", *(("last", "end", "i0") if name == "forward" else ("i0", "i1", "i0"))], f"{name} end")
+            add("Squeeze", [f"{name} end", "i0"], name)
+    if read == "all":
+        add("Concat", ["forward steps", "back steps"], "joined", axis=2)
+        add("Transpose", ["joined"], "out", perm=[1, 0, 2])
+    else:
+        add("Concat" if read == "last" else "Add", ["forward", "back"], "out", **({"axis": 1} if read == "last" else {}))
+    for steps in (4, 7):
+        found = kinds(check(proto, numbers(6, steps, 3)))
+        assert found == ["LSTM"] if read != "ends" else found[0] == "LSTM"
+
+
+def test_initial_states_that_are_joined_zeros(numbers):
+    """As tf2onnx 1.17 writes those of two directions."""
+    proto = recurrent("LSTM", "bidirectional", numbers, start="input", reads="Y")
+    del proto.graph.input[1:]
+    text = {"start": np.float32(0), "tail": np.int64([5]), "axis": np.int64([0])}
+    proto.graph.initializer.extend(numpy_helper.from_array(value, name) for name, value in text.items())
+    for i, (kind, inputs, output, options) in enumerate([
+        ("Shape", ["x"], "rows", {"start": 1, "end": 2}), ("Concat", ["rows", "tail"], "wide", {"axis": 0}),
+        ("Expand", ["start", "wide"], "zeros", {}), ("Unsqueeze", ["zeros", "axis"], "one", {}),
+        ("Concat", ["one", "one"], "h0", {"axis": 0}), ("Identity", ["h0"], "c0", {}),
+    ]):  # fmt: skip
+        proto.graph.node.insert(i, helper.make_node(kind, inputs, [output], **options))
+    model = check(proto, numbers(4, 6, 3), axes=[2])
+    assert not model.layers[0].learn_initial_state
+
+
 def test_lengths_that_are_the_number_of_steps(numbers):
     """Which some exporters write out."""
     proto = recurrent("GRU", "reverse", numbers, lengths=True)

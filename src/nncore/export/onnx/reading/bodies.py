@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice, permutations, product
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _ROWS = 3
 _STEPS = (7, 4)  # that are tried if their number is open
 _MOST_STEPS = 6  # that are tried at the beginning and at the end if it is not
+_MOST_NUMBERS = 1 << 16  # of an array that is repeated
 _MOST_CELLS = 300  # that are compared with a loop
 _MOST_WEIGHTS = 40  # of them
 _REFUSED = "its body is no RNN, GRU or LSTM of nncore"
@@ -173,7 +175,10 @@ def _tried(
     states = {}
     for i in loop.states:
         width = loop.start[i].shape[1]
-        states[i] = rng.normal(size=(_ROWS, int(getattr(width, "known", width) or 1))) / 2
+        columns = int(getattr(width, "known", width) or 1)
+        if columns * _ROWS > _MOST_NUMBERS:
+            raise Refusal(f"it carries {columns} numbers for each sample")
+        states[i] = rng.normal(size=(_ROWS, columns)) / 2
     # What is not known may be the output of the step before, which stays where a mask leaves out a step. It is no state.
     before = rng.normal(size=next(iter(states.values())).shape) if states else None
     carried = [states.get(i, before if isinstance(v, Unreadable) else carried[i]) for i, v in enumerate(loop.start)]
@@ -202,7 +207,8 @@ def _numbers(value: Any, sizes: Mapping[str, int]) -> Any:
             found = np.array([number(size) for size in value.items])
             return found.reshape(()) if value.is_scalar else found
         if isinstance(value, Expanded):
-            return np.broadcast_to(value.array, [number(size) for size in value.shape])
+            shape = [number(size) for size in value.shape]
+            return np.broadcast_to(value.array, shape) if prod(shape) <= _MOST_NUMBERS else None
     except KeyError:
         return None
     return value if isinstance(value, np.ndarray) else None

@@ -13,17 +13,20 @@ from ....graph import Graph as Connections
 from ....graph import Value, checked_name
 from ....network.chain import Chain
 from ....network.network import Network
-from . import bodies, elementwise, products, recurrent, shapes, sizes
+from . import bodies, elementwise, estimators, products, recurrent, shapes, sizes
 from .graph import Graph, Port
 from .interpret import BatchElsewhere, Reading
-from .loops import fold_loops
+from .loops import fold_loops, needed
 from .recognize import recognize
+from .states import fold_states
 from .tensors import Source
 from .values import ONE, Refusal, Tensor, Unreadable
 from .views import materialized, turned
 
 _SHOWN = 20  # nodes in a message
-_ENTRIES = {**shapes.ENTRIES, **elementwise.ENTRIES, **products.ENTRIES, **recurrent.ENTRIES, **bodies.ENTRIES}
+_ENTRIES = {
+    name: entry for part in (shapes, elementwise, products, recurrent, bodies, estimators) for name, entry in part.ENTRIES.items()
+}
 
 
 def to_network(graph: Graph, source: Source) -> Network:
@@ -34,7 +37,7 @@ def to_network(graph: Graph, source: Source) -> Network:
     FileFormatError
         The graph has nodes that cannot be read, or sizes that do not fit one another.
     """
-    graph = fold_loops(graph)
+    graph = needed(fold_states(fold_loops(graph)))
     reading = _read(graph, source)
     wanted = _wanted(graph, reading, source)
     _require_readable(reading, wanted, source)

@@ -279,6 +279,8 @@ def _require_small(count: int, arrays: Arrays) -> None:
 
 
 def _expanded(node: Node, arrays: Arrays) -> Any:
+    if arrays[1].size > 32:
+        raise Refusal(f"it makes {arrays[1].size} dimensions")
     shape = np.broadcast_shapes(arrays[0].shape, tuple(int(d) for d in arrays[1].reshape(-1)))
     _require_small(math.prod(shape), arrays)
     return np.broadcast_to(arrays[0], shape)

@@ -41,12 +41,12 @@ class _Loop(NamedTuple):
 
 def fold_loops(graph: Graph) -> Graph:
     """Return the graph with an operator for each loop that is a recurrent layer of nncore, and without nodes that nothing needs."""
-    graph = _needed(_without_aliases(graph))
+    graph = needed(_without_aliases(graph))
     for _ in range(_MOST_LOOPS):
         loop = next((found for name in _recurrent_weights(graph) if (found := _tried(graph, name)) is not None), None)
         if loop is None:
             break
-        graph = _needed(_replaced(graph, loop))
+        graph = needed(_replaced(graph, loop))
     return graph
 
 
@@ -62,7 +62,7 @@ def _without_aliases(graph: Graph) -> Graph:
     return graph._replace(nodes=nodes)
 
 
-def _needed(graph: Graph) -> Graph:
+def needed(graph: Graph) -> Graph:
     """Return the graph with the nodes on which its outputs depend."""
     makers = {name: node for node in graph.nodes for name in node.outputs if name}
     waiting, kept = [port.name for port in graph.outputs], set()

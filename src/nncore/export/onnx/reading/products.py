@@ -11,6 +11,7 @@ from .... import layers
 from .elementwise import linear
 from .folding import listed
 from .interpret import Entry, constant, given, tensor
+from .rows import normalized, product_of_rows
 from .values import Refusal, Size, Tensor, axis_of, product, shorter
 from .views import combined, materialized, on_elements, on_last, selected, with_last
 
@@ -80,16 +81,9 @@ def _matmul(r: Reading, node: Node, values: list[Any]) -> Tensor:
         return linear(r, a, b.T, None, names)
     if isinstance(b, Tensor) and isinstance(a, np.ndarray):
         return swapped(linear(r, swapped(b), a, None, names))
+    if isinstance(a, Tensor) and isinstance(b, Tensor):
+        return product_of_rows(r, a, b)
     raise Refusal("one of what it multiplies must be a constant, and the other one depend on the inputs")
-
-
-def _linear_regressor(r: Reading, node: Node, values: list[Any]) -> Tensor:
-    if node.attributes.get("post_transform", "NONE") != "NONE":
-        raise Refusal(f"post_transform={node.attributes['post_transform']!r}")
-    targets = int(node.attributes.get("targets", 1))
-    weight = np.array(node.attributes.get("coefficients", ())).reshape(targets, -1)
-    intercepts = node.attributes.get("intercepts")
-    return linear(r, tensor(values[0]), weight, None if not intercepts else np.array(intercepts), ())
 
 
 # Norms --------------------------------------------------------------------------------------------------------------------------
@@ -140,6 +134,14 @@ def _layer_norm(r: Reading, node: Node, values: list[Any]) -> Tensor:
     return on_elements(r, t, layer)
 
 
+def _rms_norm(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    t, weight = tensor(values[0]), constant(given(values, 1), "its scale")
+    if axis_of(int(node.attributes.get("axis", -1)), len(t.axes)) != len(t.axes) - 1:
+        raise Refusal("it normalizes over several dimensions")
+    size = t.shape[-1].known or 0
+    return normalized(r, t, np.broadcast_to(weight, (size,)), shorter(node.attributes.get("epsilon", 1e-5)))
+
+
 def _of_rows(kind: Any) -> Entry:
     def entry(r: Reading, node: Node, values: list[Any]) -> Tensor:
         t = tensor(values[0])
@@ -173,12 +175,6 @@ def _gather(r: Reading, node: Node, values: list[Any]) -> Tensor:
     value = r.apply(layer, t.value)
     dims = (*t.dims, Size(table.shape[1]))
     return Tensor(value, dims, (*t.axes, (len(t.dims),)))
-
-
-def _features(r: Reading, node: Node, values: list[Any]) -> Tensor:
-    """Columns, such as those that each part of scikit-learn's ColumnTransformer takes."""
-    t = tensor(values[0])
-    return selected(r, t._replace(product=None), -1, [int(i) for i in constant(values[1], "what it chooses").reshape(-1)])
 
 
 def _pool(kind: Any, times_steps: bool = False) -> Entry:
@@ -225,10 +221,9 @@ ENTRIES: dict[str, Callable[..., Any]] = {
     "LayerNormalization": _layer_norm,
     "LogSoftmax": _of_rows(layers.LogSoftmax),
     "MatMul": _matmul,
+    "RMSNormalization": _rms_norm,
     "ReduceMax": _pool(layers.GlobalMaxPooling1D),
     "ReduceMean": _pool(layers.GlobalAveragePooling1D),
     "ReduceSum": _pool(layers.GlobalAveragePooling1D, times_steps=True),
     "Softmax": _of_rows(layers.Softmax),
-    "ai.onnx.ml.ArrayFeatureExtractor": _features,
-    "ai.onnx.ml.LinearRegressor": _linear_regressor,
 }

@@ -21,6 +21,7 @@ from ....errors import NncoreError
 from .elementwise import affine, prelu, with_bias
 from .folding import ELEMENTWISE, OF_ROWS
 from .graph import Node
+from .rows import normalized
 from .values import ONE, Expanded, Refusal, Tensor, shorter
 from .views import on_elements, on_last
 
@@ -280,7 +281,9 @@ def _function_of_rows(r: Reading, part: Part, leaf: Tensor, columns: int) -> Cal
         for kind in (layers.Softmax, layers.LogSoftmax):
             if _equal(y, kind()(rows)):
                 return lambda kind=kind: on_last(r, leaf, kind())  # type: ignore[misc]
-        return _layer_norm(r, part, leaf, rows, y, f)
+        if _equal(y, layers.Softmax()(layers.LogSigmoid()(rows))):  # sigmoids by their sum
+            return lambda: on_last(r, on_elements(r, leaf, layers.LogSigmoid()), layers.Softmax())
+        return _layer_norm(r, part, leaf, rows, y, f) or _length(r, part, leaf, rows, y, f)
     except (Refusal, ArithmeticError, ValueError, TypeError):
         return None
 
@@ -354,3 +357,25 @@ def _layer_norm(
     parameters = {"weight": weight, "bias": bias} if has_both else {}
     layer = r.make(layers.LayerNorm, parameters, columns, eps, elementwise_affine=has_both, bias=has_both)
     return lambda: on_last(r, leaf, layer)
+
+
+def _length(
+    r: Reading, part: Part, leaf: Tensor, rows: np.ndarray, y: np.ndarray, f: Callable[[np.ndarray], np.ndarray]
+) -> Callable[[], Tensor | None] | None:
+    """Return what makes rows of one length: y = x / sqrt(mean(x^2) + eps) * weight."""
+
+    def normal(x: np.ndarray, eps: float) -> np.ndarray:
+        found: np.ndarray = x / np.sqrt(np.mean(x**2, axis=1, keepdims=True) + eps)
+        return found
+
+    large = rows[:1] * 1e5
+    weight = (f(large) / normal(large, 0.0))[0]
+    chosen = np.argmax(np.abs(weight * rows[4]))
+    part_of = f(rows[4:5])[0, chosen] / (weight * rows[4])[chosen]
+    eps = float(1 / part_of**2 - np.mean(rows[4] ** 2))
+    eps = 1e-12 if abs(eps) < 1e-6 * np.mean(rows[4] ** 2) else float(f"{eps:.6g}")
+    if eps <= 0 or not _equal(y, normal(rows, eps) * weight):
+        return None
+    if any(a.size > 1 for a in _constants(r, part)):
+        return lambda: normalized(r, leaf, weight, eps)
+    return lambda: normalized(r, leaf, None, eps, shorter(weight[0])) if np.allclose(weight, weight[0], 1e-5) else None

@@ -105,8 +105,8 @@ enum { NNC_NORM_CHUNK = 8 }; /* rows per partial sum, which fixes the order of a
 typedef enum { NNC_POOL_MEAN, NNC_POOL_MAX, NNC_POOL_LAST, NNC_POOL_COUNT } nnc_pool;
 
 /* The recurrent cells: h' = tanh or max(0, .) of a + W h; the gated recurrent unit with its reset after the product (gates r, z,
- * n); the long short-term memory (gates i, f, g, o); the gated recurrent unit with its reset before the product. Append, never
- * insert: files have the number. */
+ * n); the long short-term memory (gates i, f, g, o); the gated recurrent unit with its reset before the product, for which nnc_gru_step has
+ * kernels, and nnc_recurrence none. Append, never insert: files have the number. */
 typedef enum { NNC_CELL_TANH, NNC_CELL_RELU, NNC_CELL_GRU, NNC_CELL_LSTM, NNC_CELL_GRU_BEFORE, NNC_CELL_COUNT } nnc_cell;
 
 /* What computes recurrent products in another way: z = W h + b of `rows` rows of h, ldh apart. Returns z, [rows, columns of W], whose rows
@@ -119,11 +119,10 @@ typedef const void *nnc_recurrent_multiply(const void *context, const void *h, s
  *
  * gates      [rows, steps, G hidden], G being nnc_cell_gates(cell). In: the input product W_ih x + b_ih in the first
  *            nnc_cell_products(cell) * hidden columns. Out, where h is given: what backward needs, in place: the gates after their
- *            nonlinearity (GRU: r, z, n, W_hn h + b_hn; GRU_BEFORE: r, z, n, r mask h), for tanh and relu nothing. Without h
- *            (inference): unspecified, and a GRU of either kind does not touch its last hidden columns.
+ *            nonlinearity (GRU: r, z, n, W_hn h + b_hn), for tanh and relu nothing. Without h (inference): unspecified, and a GRU
+ *            does not touch its last hidden columns.
  * dgates     the same shape and distances, may be gates. Backward: the gradients before the nonlinearity. GRU: of r, z, n, and
- *            of W_hn h + b_hn; the weight gradient of W_hh takes columns r, z and the last, that of W_ih takes r, z, n. GRU_BEFORE: of r, z,
- *            n, and r mask h, whose product with column n is the gradient of W_hn.
+ *            of W_hn h + b_hn; the weight gradient of W_hh takes columns r, z and the last, that of W_ih takes r, z, n.
  * y          [rows, steps, hidden], may be NULL: the h of each step. dy, its gradient, has the same distances, and may be NULL.
  * h, c       [rows, steps + 1, hidden], saved for backward, which needs them; NULL in inference; c for the LSTM alone. Slot t
  *            is the state before step t, slot t + 1 the one after; reverse: slot t + 1 before and slot t after.
@@ -141,7 +140,6 @@ typedef const void *nnc_recurrent_multiply(const void *context, const void *h, s
  *            it without the mask. W_hh's gradient then needs mask h in place of h: the caller multiplies what is saved.
  * forward, backward   the recurrent weights as recurrent_pack lays them out, backward where it is called.
  * multiply   inference: computes the recurrent products in place of the packed weights, which may be NULL then; NULL: they do it.
- *            GRU_BEFORE: those of r and z; multiply_rest that of n, from rows of r mask h.
  * scratch    nnc_recurrent_scratch(...) elements. All buffers but those named above are distinct. */
 typedef struct {
   nnc_cell cell;
@@ -154,7 +152,7 @@ typedef struct {
   const void *h0, *c0, *forward, *mask;
   void *dgates, *dh, *dh0, *dc0;
   const void *dy, *dh_n, *dc_n, *backward;
-  nnc_recurrent_multiply *multiply, *multiply_rest;
+  nnc_recurrent_multiply *multiply;
   const void *context; /* of multiply */
   void *scratch;
 } nnc_recurrence;
@@ -178,6 +176,30 @@ static inline size_t nnc_recurrent_scratch(nnc_cell cell, size_t rows, size_t hi
   return (rows < NNC_RECURRENT_ROWS ? rows : NNC_RECURRENT_ROWS) * (2 * nnc_cell_products(cell) + 2) *
          (nnc_recurrent_padded(hidden) + 16);
 }
+
+/* A half of a time step of NNC_CELL_GRU_BEFORE, for some rows: what is computed from a product (ops/recurrent/gru_before.c). Pointers are to
+ * REALs; distances between rows are in elements.
+ *
+ * lengths    [rows], NULL: all rows count. A row counts where step < lengths[row]. Otherwise nothing is read of gates, product and dy,
+ *            and the state is handed on.
+ * gates      [rows, 4 hidden]. Forward, in: W_ih x + b_ih in the first 3 hidden columns; out, where saves: r, z, n, r mask h.
+ *            Backward: the gradients of the sums of r, z, n, and 0 where a row does not count; the last columns stay.
+ * product    forward: W_hh (mask h) + b_hh of r and z, then W_hn operand + b_hn. Backward: da_r and da_z of the step after times W_hh (NULL: 0),
+ *            then da_n times W_hn.
+ * h          [rows, hidden], ld apart: the state; backward the part of its gradient that goes around the products.
+ * left       forward: mask h, like h
+ * operand    forward: r mask h, of the second product. Backward: [rows, 3 hidden], the gradients of the sums, of these.
+ * y          forward, may be NULL: the state after the step, 0 where a row does not count. Backward: its gradient, may be NULL.
+ * saved      forward, may be NULL: the state after the step. Backward: the state before.
+ * mask       backward, NULL: none */
+typedef struct {
+  size_t rows, hidden, ld, gates_row, product_row, operand_row, y_row, saved_row, mask_row;
+  const int64_t *lengths;
+  int64_t step;
+  int saves;
+  void *gates, *h, *operand, *y, *saved;
+  const void *product, *left, *mask;
+} nnc_gru_step;
 
 #define REAL float
 #define NNC_TYPED(name) name##_f32

@@ -1,8 +1,8 @@
 /* table.c: fills the dispatch table of one instruction set and dtype. A missing kernel is a link error, so no slot can be null.
  *
- * AVX-512 takes batch norm and most losses of AVX2, which give the same bits: a smaller wheel. The macros here turn the names of those
- * kernels into AVX2's; CMakeLists.txt leaves out their files. The losses of binary and multiclass classification in float32 are its own:
- * with them, a step of a small net takes up to a fifth less time. */
+ * AVX-512 takes batch norm, gru_before and most losses of AVX2, which give the same bits: a smaller wheel. The macros here turn the names of
+ * those kernels into AVX2's; CMakeLists.txt leaves out their files. The losses of binary and multiclass classification in float32 are its
+ * own: with them, a step of a small net takes up to a fifth less time. */
 #ifdef __AVX512F__
 #define nnc_batch_norm_forward_avx512_f32 nnc_batch_norm_forward_avx2_f32
 #define nnc_batch_norm_backward_avx512_f32 nnc_batch_norm_backward_avx2_f32
@@ -10,6 +10,10 @@
 #define nnc_batch_norm_merge_avx512_f32 nnc_batch_norm_merge_avx2_f32
 #define nnc_batch_norm_sums_avx512_f32 nnc_batch_norm_sums_avx2_f32
 #define nnc_batch_norm_total_avx512_f32 nnc_batch_norm_total_avx2_f32
+#define nnc_gru_before_forward_avx512_f32 nnc_gru_before_forward_avx2_f32
+#define nnc_gru_before_backward_avx512_f32 nnc_gru_before_backward_avx2_f32
+#define nnc_gru_before_forward_avx512_f64 nnc_gru_before_forward_avx2_f64
+#define nnc_gru_before_backward_avx512_f64 nnc_gru_before_backward_avx2_f64
 #define nnc_batch_norm_forward_avx512_f64 nnc_batch_norm_forward_avx2_f64
 #define nnc_batch_norm_backward_avx512_f64 nnc_batch_norm_backward_avx2_f64
 #define nnc_batch_norm_moments_avx512_f64 nnc_batch_norm_moments_avx2_f64

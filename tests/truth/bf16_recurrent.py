@@ -19,7 +19,7 @@ def sigmoid(x):
 
 
 class Direction:
-    """One direction of a layer over a batch. cell: tanh, relu, gru or lstm; w_ih [gates * hidden, features], as in PyTorch."""
+    """One direction of a layer over a batch. cell: as in test_bf16_recurrent.py; w_ih [gates * hidden, features], as in PyTorch."""
 
     def __init__(self, cell, w_ih, w_hh, b_ih, b_hh, reverse=False, truncate=None):
         self.cell, self.w_ih, self.w_hh = cell, np.float64(w_ih).T, np.float64(w_hh).T
@@ -54,6 +54,14 @@ class Direction:
             r, u = sigmoid(ar + zr), sigmoid(az + zz)
             new = np.tanh(an + r * q)
             return new + u * (h - new), c, (r, u, new, q)
+        if self.cell == "gru_before":
+            (ar, az, an), (zr, zz, _), two = np.split(a, 3, 1), np.split(z, 3, 1), 2 * self.hidden
+            r, u = sigmoid(ar + zr), sigmoid(az + zz)
+            p = r * (h * self.mask)
+            new = np.tanh(
+                an + self.state_operand(p) @ self.state_operand(self.w_hh)[:, two:] + (self.b_hh[two:] if self.b_hh.ndim else 0)
+            )
+            return new + u * (h - new), c, (r, u, new, p)
         i, f, g, o = np.split(a + z, 4, 1)
         i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
         new_c = f * c + i * g
@@ -70,13 +78,17 @@ class Direction:
             on = self.counts[:, t, None]
             of_input, of_state, before, before_c = self.step_gradient(dh + dy[:, t], dc, h, c, new, new_c, gates)
             of_input, of_state = np.where(on, of_input, 0), np.where(on, of_state, 0)
-            through = self.mask * (self.state_operand(of_state) @ self.state_operand(self.w_hh).T)
+            own = 2 * self.hidden if self.cell == "gru_before" else of_state.shape[1]  # columns whose operand is h
+            through = self.mask * (self.state_operand(of_state)[:, :own] @ self.state_operand(self.w_hh)[:, :own].T)
             dh, dc = np.where(on, before + through, dh), np.where(on, before_c, dc)
             if self.truncate and t and t % self.truncate == 0:
                 dh, dc = np.where(on, 0, dh), np.where(on, 0, dc)
             found["x"][:, t] = self.input_operand(of_input) @ self.input_operand(self.w_ih).T
             found["w_ih"] += self.input_operand(of_input).T @ self.input_operand(self.x[:, t])
-            found["w_hh"] += self.state_operand(of_state).T @ self.state_operand(h * self.mask)
+            weights = self.state_operand(of_state).T @ self.state_operand(h * self.mask)
+            if self.cell == "gru_before":
+                weights[own:] = self.state_operand(of_state)[:, own:].T @ self.state_operand(gates[3])
+            found["w_hh"] += weights
             found["b_ih"] += of_input.sum(0)
             found["b_hh"] += of_state.sum(0)
         return {**found, "h0": dh, "c0": dc}
@@ -91,6 +103,12 @@ class Direction:
             dn = dh * (1 - u) * (1 - m**2)
             dr, du, dq = dn * q * r * (1 - r), dh * (h - m) * u * (1 - u), dn * r
             return np.concatenate([dr, du, dn], 1), np.concatenate([dr, du, dq], 1), dh * u, dc
+        if self.cell == "gru_before":
+            r, u, m, p = gates
+            dn, du = dh * (1 - u) * (1 - m**2), dh * (h - m) * u * (1 - u)
+            dp = self.state_operand(dn) @ self.state_operand(self.w_hh)[:, 2 * self.hidden :].T
+            d = np.concatenate([dp * p * (1 - r), du, dn], 1)
+            return d, d, dh * u + dp * r * self.mask, dc
         i, f, g, o = gates
         bounded = np.tanh(new_c)
         dc = dc + dh * o * (1 - bounded**2)

@@ -6,7 +6,13 @@ from truth.bf16_recurrent import directions
 
 import nncore as nn
 
-CELLS = {"tanh": ("RNN", {}), "relu": ("RNN", {"nonlinearity": "relu"}), "gru": ("GRU", {}), "lstm": ("LSTM", {})}
+CELLS = {
+    "tanh": ("RNN", {}),
+    "relu": ("RNN", {"nonlinearity": "relu"}),
+    "gru": ("GRU", {}),
+    "lstm": ("LSTM", {}),
+    "gru_before": ("GRU", {"reset_after": False}),
+}
 #: Rows, steps, inputs, units: a group and a short one; more steps than are processed at once; a float32 input; whole blocks; a
 #: layer that stays float32.
 SHAPES = [(5, 4, 20, 20), (35, 3, 17, 33), (3, 37, 16, 16), (4, 18, 3, 20), (33, 2, 32, 64), (3, 4, 20, 15)]
@@ -148,7 +154,7 @@ def test_states_that_come_and_go(cell, rng):
         close(ours, found[name], name)
 
 
-@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm", "gru_before"])
 def test_truncated_gradients(cell, rng):
     n, steps, features, hidden = shape = (4, 21, 16, 20)
     model = made(cell, shape, rng, return_sequences=True, truncate=5)
@@ -163,7 +169,7 @@ def test_truncated_gradients(cell, rng):
     close(dx, found["x"], "dx")
 
 
-@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
+@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm", "gru_before"])
 def test_recurrent_dropout(cell, rng):
     """The mask of the first pass depends on the seed alone, and can be read off a ReLU network that stays float32."""
     n, steps, features, hidden = shape = (35, 4, 16, 18)

@@ -74,6 +74,7 @@ FITS = {
     "rnn": lambda d: recurrent(d, nn.RNN),
     "gru": lambda d: recurrent(d, nn.GRU),
     "lstm": lambda d: recurrent(d, nn.LSTM, recurrent_dropout=0.2),
+    "gru before": lambda d: recurrent(d, nn.GRU, reset_after=False, recurrent_dropout=0.2),
 }
 
 

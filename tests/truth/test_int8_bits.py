@@ -26,8 +26,9 @@ def show(name, model, x, **options):
 dense = nn.Sequential(nn.Linear(70, 100), nn.ReLU(), nn.Linear(100, 40), nn.LeakyReLU(), nn.Linear(40, 20), seed=0)
 show("dense", dense, rng.normal(size=(41, 70)).astype("f"))
 x = rng.normal(size=(19, 11, 20)).astype("f")
-for cell in ("RNN", "GRU", "LSTM"):
-    layer = getattr(nn, cell)(20, 33, bidirectional=True, return_sequences=True)
+for cell in ("RNN", "GRU", "LSTM", "GRU before"):
+    options = {"reset_after": False} if " " in cell else {}
+    layer = getattr(nn, cell.split()[0])(20, 33, bidirectional=True, return_sequences=True, **options)
     model = nn.Sequential(layer, nn.Linear(66, 24), nn.Tanh(), nn.Linear(24, 3), nn.Softmax(), seed=1).build((11, 20))
     show(cell, model, x, lengths=rng.integers(1, 12, size=19))
 """

@@ -5,6 +5,7 @@ updates and passes, not on its weights or its cell. So it can be read off a ReLU
 """
 
 import copy
+import functools
 import os
 import subprocess
 import sys
@@ -15,11 +16,15 @@ import pytest
 import nncore as nn
 
 N, T, F, H, P = 9, 6, 3, 5, 0.4
-CELLS = ["RNN", "GRU", "LSTM"]
+CELLS = ["RNN", "GRU", "LSTM", "GRU before"]
+
+
+def class_of(cell):
+    return functools.partial(nn.GRU, reset_after=False) if cell == "GRU before" else getattr(nn, cell)
 
 
 def made(cell, seed=3, dtype="float64", **options):
-    layer = getattr(nn, cell)(F, H, return_sequences=True, recurrent_dropout=P, **options)
+    layer = class_of(cell)(F, H, return_sequences=True, recurrent_dropout=P, **options)
     return nn.Sequential(layer, seed=seed, dtype=dtype).build((T, F))
 
 
@@ -47,6 +52,10 @@ def by_torch(torch, cell, model, x, mask, suffix="", start=None):
         a, z = x[:, t] @ w.T + b, (h * mask) @ u.T + d
         if cell == "RNN":
             h = torch.tanh(a + z)
+        elif cell == "GRU before":
+            (ar, az, an), (zr, zz, _) = a.chunk(3, 1), z.chunk(3, 1)
+            reset, update = torch.sigmoid(ar + zr), torch.sigmoid(az + zz)
+            h = (1 - update) * torch.tanh(an + (reset * h * mask) @ u[2 * H :].T + d[2 * H :]) + update * h
         elif cell == "GRU":
             (ar, az, an), (zr, zz, zn) = a.chunk(3, 1), z.chunk(3, 1)
             update = torch.sigmoid(az + zz)
@@ -84,7 +93,7 @@ def test_against_the_arithmetic_of_torch(cell, directions, rng):
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradients_by_differences(cell, steps, options, rng):
     """Long and short sequences: weight gradients are summed by group, or as one product."""
-    layer = getattr(nn, cell)(F, H, recurrent_dropout=P, bidirectional="truncate" not in options, **options)
+    layer = class_of(cell)(F, H, recurrent_dropout=P, bidirectional="truncate" not in options, **options)
     model = nn.Sequential(layer, nn.Linear(layer.directions * H, 2), seed=1, dtype="float64").build((steps, F))
     if "learn_initial_state" in options:
         for name, value in model.named_parameters():
@@ -108,7 +117,7 @@ def test_the_scale_and_share_of_masks():
 def test_inference_knows_nothing_of_it(cell, rng):
     x = rng.normal(size=(N, T, F)).astype(np.float32)
     model = made(cell, dtype="float32")
-    plain = nn.Sequential(getattr(nn, cell)(F, H, return_sequences=True), seed=3).build((T, F))
+    plain = nn.Sequential(class_of(cell)(F, H, return_sequences=True), seed=3).build((T, F))
     for use in (lambda m: m(x), lambda m: m.predict(x), lambda m: m.forward(x), lambda m: m[0](x)[0]):
         np.testing.assert_array_equal(use(model), use(plain))
     steps = [model.stream(N).step(x[:, 0])]
@@ -228,9 +237,9 @@ def test_what_is_refused_and_what_warns():
         with pytest.raises(nn.errors.ArgumentError, match="recurrent_dropout"):
             nn.GRU(2, 3, recurrent_dropout=wrong)
     for cell in CELLS:
-        with pytest.warns(UserWarning, match=rf"^{cell}: dropout=0.2 lies between layers.*num_layers=1") as caught:
-            getattr(nn, cell)(2, 3, dropout=0.2)
+        with pytest.warns(UserWarning, match=rf"^{cell.split()[0]}: dropout=0.2 lies between layers.*num_layers=1") as caught:
+            class_of(cell)(2, 3, dropout=0.2)
         assert caught[0].filename == __file__
-        getattr(nn, cell)(2, 3, dropout=0.2, num_layers=2)
-        getattr(nn, cell)(2, 3, recurrent_dropout=0.2)
+        class_of(cell)(2, 3, dropout=0.2, num_layers=2)
+        class_of(cell)(2, 3, recurrent_dropout=0.2)
     assert "recurrent_dropout=0.5" in str(nn.Sequential(nn.GRU(2, 3, recurrent_dropout=0.5)).summary(show=False))

@@ -9,9 +9,16 @@ import pytest
 import nncore as nn
 
 torch = pytest.importorskip("torch", reason="PyTorch is the independent truth here")
+torch_reset = pytest.importorskip("truth.torch_reset", reason="PyTorch is the independent truth here")
 
 N, S, T, F, G, H = 11, 7, 5, 3, 4, 5
-CELLS = {"tanh": ("RNN", {}), "relu": ("RNN", {"nonlinearity": "relu"}), "gru": ("GRU", {}), "lstm": ("LSTM", {})}
+CELLS = {
+    "tanh": ("RNN", {}),
+    "relu": ("RNN", {"nonlinearity": "relu"}),
+    "gru": ("GRU", {}),
+    "lstm": ("LSTM", {}),
+    "gru_before": ("GRU", {"reset_after": False}),
+}
 SHAPES = [(1, False), (1, True), (2, False), (3, True)]
 
 
@@ -22,9 +29,11 @@ def rng():
 
 def both(cell, features, layers, bidirectional, **options):
     name, own = CELLS[cell]
-    arguments = {"num_layers": layers, "bidirectional": bidirectional, **own}
-    ours = getattr(nn, name)(features, H, **arguments, **options)
-    return ours, getattr(torch.nn, name)(features, H, batch_first=True, **arguments).double()
+    arguments = {"num_layers": layers, "bidirectional": bidirectional}
+    ours = getattr(nn, name)(features, H, **arguments, **own, **options)
+    if cell == "gru_before":
+        return ours, torch_reset.GRU(features, H, batch_first=True, **arguments).double()
+    return ours, getattr(torch.nn, name)(features, H, batch_first=True, **arguments, **own).double()
 
 
 def load(theirs, model, key):

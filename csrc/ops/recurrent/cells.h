@@ -37,15 +37,6 @@ INLINE vec gru_derivative(gru_gates *d, vec dh, const gru_gates *gate, vec h) {
   return dh * z;
 }
 
-/* With the reset before the product, the two halves of a step are computed apart. The new h: */
-INLINE vec gru_before_state(vec z, vec n, vec old) { return vfma(z, old - n, n); }
-/* The gradients of the sums of z and n. */
-INLINE vec gru_before_derivative(vec d[2], vec dh, vec z, vec n, vec h) {
-  d[0] = dh * (h - n) * z * (1 - z);
-  d[1] = dh * (1 - z) * vfma(-n, n, vset1(1));
-  return dh * z;
-}
-
 typedef struct {
   vec i, f, g, o;
 } lstm_gates;

@@ -3,8 +3,7 @@
  * Forward form: panel after panel of units (panel_units in recurrent.h); in each, first the bias of its columns, then for each k
  * the row k of W_hh: for each gate the panel's units, in whole vectors. The backward form is that of the transpose, without a bias:
  * panel after panel of units j; in each, for each column k of W_hh (gate * hidden + unit) the elements w[j, k] of the panel. What
- * is missing in the last vector is 0. The forward form of gru_before is that of r and z, and behind it that of n, as of a cell with
- * one gate. Moves bits, rounds nothing.
+ * is missing in the last vector is 0. Moves bits, rounds nothing.
  */
 #include "ops/recurrent/recurrent.h"
 #include "ops/transpose/tile.h"
@@ -24,17 +23,10 @@ static void pack_forward(real *forward, const real *row, size_t k, size_t gates,
   }
 }
 
-/* The same for all gates of a cell. */
-static void pack_row(real *forward, const real *row, size_t k, nnc_cell cell, size_t hidden) {
-  const int is_before = cell == NNC_CELL_GRU_BEFORE;
-  pack_forward(forward, row, k, is_before ? 2 : nnc_cell_products(cell), hidden);
-  if (is_before) pack_forward(forward + rest_of_forward(hidden), row ? row + 2 * hidden : NULL, k, 1, hidden);
-}
-
 void KERNEL(recurrent_pack)(real *forward, real *backward, const real *w, nnc_cell cell, size_t first, size_t last, size_t hidden,
                             size_t ldw) {
   const size_t gates = nnc_cell_products(cell), vectors = vectors_of(hidden), columns = gates * hidden;
-  for (size_t k = first; k < last; k++) pack_row(forward, w + k * ldw, k + 1, cell, hidden);
+  for (size_t k = first; k < last; k++) pack_forward(forward, w + k * ldw, k + 1, gates, hidden);
   if (!backward) return;
   for (size_t v = 0, units; v < vectors; v += units) {
     units = panel_units(vectors - v);
@@ -48,13 +40,13 @@ void KERNEL(recurrent_pack)(real *forward, real *backward, const real *w, nnc_ce
 }
 
 void KERNEL(recurrent_pack_bias)(real *forward, const real *bias, nnc_cell cell, size_t hidden) {
-  pack_row(forward, bias, 0, cell, hidden);
+  pack_forward(forward, bias, 0, nnc_cell_products(cell), hidden);
 }
 
-static void (*const forward_of[])(const nnc_recurrence *) = {KERNEL(rnn_forward), KERNEL(rnn_forward), KERNEL(gru_forward),
-                                                             KERNEL(lstm_forward), KERNEL(gru_before_forward)};
-static void (*const backward_of[])(const nnc_recurrence *) = {KERNEL(rnn_backward), KERNEL(rnn_backward), KERNEL(gru_backward),
-                                                              KERNEL(lstm_backward), KERNEL(gru_before_backward)};
+void KERNEL(recurrent_forward)(const nnc_recurrence *r) {
+  (r->cell <= NNC_CELL_RELU ? KERNEL(rnn_forward) : r->cell == NNC_CELL_GRU ? KERNEL(gru_forward) : KERNEL(lstm_forward))(r);
+}
 
-void KERNEL(recurrent_forward)(const nnc_recurrence *r) { forward_of[r->cell](r); }
-void KERNEL(recurrent_backward)(const nnc_recurrence *r) { backward_of[r->cell](r); }
+void KERNEL(recurrent_backward)(const nnc_recurrence *r) {
+  (r->cell <= NNC_CELL_RELU ? KERNEL(rnn_backward) : r->cell == NNC_CELL_GRU ? KERNEL(gru_backward) : KERNEL(lstm_backward))(r);
+}

@@ -45,9 +45,6 @@ INLINE size_t next_units(size_t gates, size_t rest) { return gates == 1 ? panel_
 /* Whole vectors that hidden units fill. */
 INLINE size_t vectors_of(size_t hidden) { return (hidden + VL - 1) / VL; }
 
-/* gru_before: where the forward form of its last gate begins, behind that of the two others. */
-INLINE size_t rest_of_forward(size_t hidden) { return 2 * (hidden + 1) * vectors_of(hidden) * VL; }
-
 /* The height of the next tile: as large as possible, with the last two balanced. */
 INLINE size_t next_rows(size_t rest, size_t limit) { return rest <= limit ? rest : rest >= 2 * limit ? limit : (rest + 1) / 2; }
 
@@ -340,7 +337,6 @@ INLINE void walk_backward(const nnc_recurrence *r, size_t gates, recurrent_cell_
   void KERNEL(name##_backward)(const nnc_recurrence *);
 NNC_CELLS(rnn)
 NNC_CELLS(gru)
-NNC_CELLS(gru_before)
 NNC_CELLS(lstm)
 #undef NNC_CELLS
 

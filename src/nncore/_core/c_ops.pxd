@@ -96,7 +96,6 @@ cdef extern from "nncore.h":
         NNC_CELL_RELU
         NNC_CELL_GRU
         NNC_CELL_LSTM
-        NNC_CELL_GRU_BEFORE
 
     ctypedef struct nnc_recurrence:
         nnc_cell cell

@@ -1,9 +1,7 @@
 # recurrent_kernels.pxi: single recurrent kernels, for tests and benchmarks. Each function checks its arrays and makes one call,
 # with the floating-point settings of the caller.
 
-cdef dict CELLS = {
-    "tanh": NNC_CELL_TANH, "relu": NNC_CELL_RELU, "gru": NNC_CELL_GRU, "lstm": NNC_CELL_LSTM, "gru_before": NNC_CELL_GRU_BEFORE,
-}
+cdef dict CELLS = {"tanh": NNC_CELL_TANH, "relu": NNC_CELL_RELU, "gru": NNC_CELL_GRU, "lstm": NNC_CELL_LSTM}
 
 
 cdef nnc_cell cell_code(str name) except *:

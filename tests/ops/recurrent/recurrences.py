@@ -4,10 +4,10 @@ import numpy as np
 
 from nncore._core import kernels
 
-CELLS = ("tanh", "relu", "gru", "lstm", "gru_before")
+CELLS = ("tanh", "relu", "gru", "lstm")
 #: Columns per unit of the gates buffer, and of the weights.
-GATES = {"tanh": 1, "relu": 1, "gru": 4, "lstm": 4, "gru_before": 4}
-PRODUCTS = {"tanh": 1, "relu": 1, "gru": 3, "lstm": 4, "gru_before": 3}
+GATES = {"tanh": 1, "relu": 1, "gru": 4, "lstm": 4}
+PRODUCTS = {"tanh": 1, "relu": 1, "gru": 3, "lstm": 4}
 
 
 def sigmoid(x):
@@ -26,12 +26,6 @@ def step(cell, a, h, c, w, b, mask):
         r, u = sigmoid(ar + zr), sigmoid(az + zz)
         n = np.tanh(an + r * q)
         return (1 - u) * n + u * h, None, np.concatenate([r, u, n, q])
-    if cell == "gru_before":
-        (ar, az, an), (zr, zz, _) = np.split(a, 3), np.split(z, 3)
-        r, u = sigmoid(ar + zr), sigmoid(az + zz)
-        p, last = r * mask * h, slice(2 * len(h), None)
-        n = np.tanh(an + (p @ w + b)[last])
-        return (1 - u) * n + u * h, None, np.concatenate([r, u, n, p])
     i, f, g, o = np.split(a + z, 4)
     i, f, g, o = sigmoid(i), sigmoid(f), np.tanh(g), sigmoid(o)
     new = f * c + i * g
@@ -52,13 +46,6 @@ def step_gradient(cell, dh, dc, saved, before, after, w, mask):
         dn = dh * (1 - u) * (1 - n**2)
         dr, du, dq = dn * q * r * (1 - r), dh * (h - n) * u * (1 - u), dn * r
         return np.concatenate([dr, du, dn, dq]), dh * u + mask * (np.concatenate([dr, du, dq]) @ w.T), None
-    if cell == "gru_before":
-        r, u, n, p = np.split(saved, 4)
-        dn, du = dh * (1 - u) * (1 - n**2), dh * (h - n) * u * (1 - u)
-        both = 2 * len(h)
-        dp = dn @ w[:, both:].T
-        dr = dp * mask * h * r * (1 - r)
-        return np.concatenate([dr, du, dn, p]), dh * u + mask * (r * dp + np.concatenate([dr, du]) @ w[:, :both].T), None
     i, f, g, o = np.split(saved, 4)
     t = np.tanh(new_c)
     dc = dc + dh * o * (1 - t**2)

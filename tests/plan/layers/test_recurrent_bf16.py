@@ -20,6 +20,8 @@ LAYERS = {
     "relu": ("RNN", 33, {"nonlinearity": "relu"}),
     "gru": ("GRU", 20, {}),
     "gru of 3": ("GRU", 3, {}),
+    "gru_before": ("GRU", 20, {"reset_after": False}),
+    "gru_before of 3": ("GRU", 3, {"reset_after": False}),
     "lstm": ("LSTM", 20, {}),
     "lstm of 1": ("LSTM", 1, {}),
 }

@@ -123,7 +123,8 @@ void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const n
         c.y_row = r->steps * dy.ld;
         c.y_step = dy.ld;
       }
-      if (r->bf16) nnc_bf16_backward_window(run, op, l, &w, &c);
+      if (r->cell == NNC_CELL_GRU_BEFORE) nnc_before_backward_window(run, op, l, &w, &c);
+      else if (r->bf16) nnc_bf16_backward_window(run, op, l, &w, &c);
       else run->k->recurrent_backward(&c);
       if (l->regions.partial && !c.mask) partial_gradients(run, l, &w, done > 0);
       if (wanted && !r->bf16_input) input_gradients(run, op, l, &w, &c);

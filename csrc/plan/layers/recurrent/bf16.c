@@ -147,7 +147,8 @@ static size_t gate_of(const nnc_recurrent *r, size_t gate, int of_state) {
 /* Gates from `gate` on that are one right operand, so that the left one is read once for all of them. */
 static size_t gates_at_once(const nnc_recurrent *r, size_t gate, int of_state) {
   size_t end = gate + 1;
-  while (end < r->products && r->hidden % NNC_BF16_SIDE == 0 && gate_of(r, end, of_state) == end) end++;
+  const size_t last = of_state && r->cell == NNC_CELL_GRU_BEFORE ? 2 : r->products; /* whose last gate has another left operand */
+  while (end < last && r->hidden % NNC_BF16_SIDE == 0 && gate_of(r, end, of_state) == end) end++;
   return end - gate;
 }
 
@@ -156,7 +157,11 @@ static void bias_gradient(const nnc_run *run, const nnc_op *op, const nnc_recurr
   const size_t ld = nnc_bf16_blocks(r->hidden) * NNC_BF16_SIDE;
   float *to = nnc_param_at(run, op, slot, run->grads);
   memset(to, 0, r->products * r->hidden * sizeof(float));
-  for (size_t first = 0; first < l->samples; first += NNC_BF16_HALF)
+  for (size_t first = 0; r->cell == NNC_CELL_GRU_BEFORE && first < l->samples; first += r->group) {
+    const nnc_group g = group_at(l, first);
+    run->k->column_sum(to, gates_of(l, d, g, 0), g.count * r->steps, r->products * r->hidden, l->regions.gates_row, 1);
+  }
+  for (size_t first = 0; r->cell != NNC_CELL_GRU_BEFORE && first < l->samples; first += NNC_BF16_HALF)
     for (size_t g = 0; g < r->products; g++)
       run->k->accumulate(to + g * r->hidden, bias_sums(l, d, first) + gate_of(r, g, of_state) * ld, 1, r->hidden, r->hidden, ld);
 }
@@ -172,8 +177,10 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
   if (!of_state && !r->bf16_input) return;
   for (nnc_bf16_rows rows = {.last = task->first}; rows.last < task->last;) {
     rows = nnc_bf16_next_rows(rows.last, task->last, p->rows);
-    const nnc_bf16 *from = left + nnc_bf16_rows_at(&rows, steps, nnc_plan_has_tiles(run->plan));
+    const size_t at = nnc_bf16_rows_at(&rows, steps, nnc_plan_has_tiles(run->plan));
     for (size_t g = 0, count; g < r->products; g += count) {
+      const int has_own = of_state && g == 2 && r->cell == NNC_CELL_GRU_BEFORE; /* in the place of a fourth gate */
+      const nnc_bf16 *from = (has_own ? forms(l, NNC_REGION_D_FORM) + (d * r->kept + 3) * blocks_of_units(l) * BLOCK : left) + at;
       const nnc_bf16 *right = forms(l, NNC_REGION_D_FORM) + (d * r->kept + gate_of(r, g, of_state)) * blocks_of_units(l) * BLOCK;
       const nnc_bf16_result to = {.rows = run->grads + p->offset + rows.first * p->ld + g * r->hidden, .ld = p->ld};
       count = gates_at_once(r, g, of_state);
@@ -182,7 +189,7 @@ void nnc_bf16_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc
   }
 }
 
-/* Rows of a weight: panel by panel of units their gates, as right operands. */
+/* Rows of a weight: panel by panel of units their gates, as right operands. GRU_BEFORE: gate by gate. */
 static void prepare_panels(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_bf16_rows *rows, const nnc_param *p,
                            nnc_bf16 *to) {
   const nnc_recurrent *r = &l->r;
@@ -191,22 +198,26 @@ static void prepare_panels(const nnc_run *run, const nnc_recurrent_layer *l, con
   for (size_t g = 0; g < r->products; g++) {
     for (size_t j = 0; j < nnc_bf16_blocks(r->hidden); j++) {
       const size_t left = r->hidden - j * NNC_BF16_SIDE, cols = left < NNC_BF16_SIDE ? left : NNC_BF16_SIDE;
-      const size_t block = (j * r->products + g) * steps + rows->first / NNC_BF16_SIDE;
+      const size_t column = r->cell == NNC_CELL_GRU_BEFORE ? g * nnc_bf16_blocks(r->hidden) + j : j * r->products + g;
+      const size_t block = column * steps + rows->first / NNC_BF16_SIDE;
       const nnc_bf16_forms forms = {.b = to + block * BLOCK, .stride = steps, .half = rows->half};
       kernels_of(run)->bf16_pack(&forms, w + g * r->hidden + j * NNC_BF16_SIDE, rows->last - rows->first, cols, p->ld);
     }
   }
 }
 
-/* The transposes of rows of a weight, as right operands whose k is gate by gate, the first of them being `first_gate`. */
+/* The transposes of rows of a weight, as right operands whose k is gate by gate, the first of them being `first_gate`. last_apart: two
+ * operands, of which the second one is the last gate. */
 static void prepare_transposed(const nnc_run *run, const nnc_recurrent_layer *l, const nnc_bf16_rows *all, const nnc_param *p,
-                               nnc_bf16 *to, size_t first_gate) {
+                               nnc_bf16 *to, size_t first_gate, int last_apart) {
   const nnc_recurrent *r = &l->r;
   const size_t units = nnc_bf16_blocks(r->hidden);
   for (size_t i = all->first; i < all->last; i += NNC_BF16_SIDE) {
     const size_t rows = all->last - i < NNC_BF16_SIDE ? all->last - i : NNC_BF16_SIDE;
     for (size_t g = 0; g < r->products; g++) {
-      const size_t block = (i / NNC_BF16_SIDE * r->products + g) * units;
+      size_t block = (i / NNC_BF16_SIDE * r->products + g) * units;
+      if (last_apart)
+        block = g == 2 ? (nnc_bf16_blocks(p->rows) * 2 + i / NNC_BF16_SIDE) * units : (i / NNC_BF16_SIDE * 2 + g) * units;
       const nnc_bf16_forms forms = {.bt = to + block * BLOCK, .half = all->half};
       kernels_of(run)->bf16_pack(&forms, (const float *)p->data + i * p->ld + (g + first_gate) % r->products * r->hidden, rows,
                                  r->hidden, p->ld);
@@ -224,7 +235,7 @@ void nnc_bf16_recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_
     prepare_panels(run, l, &rows, p, weights(l, d, of_state ? 0 : l->packed.input));
     if (l->training && wanted)
       prepare_transposed(run, l, &rows, p, weights(l, d, of_state ? l->packed.backward : l->packed.transposed),
-                         l->r.cell == NNC_CELL_GRU && !of_state ? 2 : 0);
+                         l->r.cell == NNC_CELL_GRU && !of_state ? 2 : 0, l->r.cell == NNC_CELL_GRU_BEFORE && of_state);
   }
 }
 

@@ -69,6 +69,7 @@ void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nn
   const nnc_recurrent *r = &l->r;
   const nnc_matrix y = nnc_samples(run, run->act, op->out, first, last);
   const size_t state = r->states * r->hidden;
+  const int before = r->cell == NNC_CELL_GRU_BEFORE;
   draw_masks(run, op, l, first, last);
   for (size_t d = 0; d < r->directions; d++) {
     nnc_window w = {first, last, 0, 0, d};
@@ -92,9 +93,10 @@ void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nn
       }
       nnc_int8_products products;
       if (r->int8_input) nnc_int8_input_products(run, op, l, &w, &c);
-      else if (!r->bf16 || (!r->bf16_input && !l->training)) input_products(run, op, l, &w, &c);
+      else if (!r->bf16_input && (!r->bf16 || !l->training || before)) input_products(run, op, l, &w, &c);
       if (r->int8) nnc_int8_use_state(run, op, l, &w, &c, &products);
-      if (r->bf16) nnc_bf16_forward_window(run, op, l, &w, &c);
+      if (before) nnc_before_forward_window(run, op, l, &w, &c, &products);
+      else if (r->bf16) nnc_bf16_forward_window(run, op, l, &w, &c);
       else run->k->recurrent_forward(&c);
     }
     if (!r->sequences) copy_rows(y.at + d * r->hidden, final, last - first, r->hidden, y.ld, state);

@@ -40,18 +40,18 @@ void nnc_int8_input_products(const nnc_run *run, const nnc_op *op, const nnc_rec
 static const void *multiply(const void *context, const void *h, size_t rows, size_t ldh, size_t *ldz) {
   const nnc_int8_products *p = context;
   p->k->int8_quantize(&p->rows, h, rows, p->weight.k, ldh);
-  p->k->int8_product(p->z, &p->rows, &p->weight, p->bias, rows, 0, p->last, p->ldz);
+  p->k->int8_product(p->z, &p->rows, &p->weight, p->bias, rows, 0, p->weight.n, p->ldz);
   *ldz = p->ldz;
   return p->z;
 }
 
-/* The last gate by itself: its columns and those of r and z that are needed to fill the first block of them. */
-static const void *multiply_rest(const void *context, const void *h, size_t rows, size_t ldh, size_t *ldz) {
-  const nnc_int8_products *p = context;
-  const size_t first = 2 * p->weight.k;
-  p->k->int8_quantize(&p->rows, h, rows, p->weight.k, ldh);
-  p->k->int8_product(p->z, &p->rows, &p->weight, p->bias, rows, first - first % NNC_INT8_COLUMNS, p->weight.n, p->ldz);
-  *ldz = p->ldz;
+const float *nnc_int8_before(const nnc_int8_products *p, const float *left, size_t rows, size_t left_row, size_t gate, size_t gates,
+                             size_t *row) {
+  const size_t first = gate * p->weight.k, last = nnc_int8_whole(first + gates * p->weight.k, NNC_INT8_COLUMNS);
+  p->k->int8_quantize(&p->rows, left, rows, p->weight.k, left_row);
+  p->k->int8_product(p->z, &p->rows, &p->weight, p->bias, rows, first - first % NNC_INT8_COLUMNS,
+                     last < p->weight.n ? last : p->weight.n, p->ldz);
+  *row = p->ldz;
   return p->z + first;
 }
 
@@ -67,12 +67,6 @@ void nnc_int8_use_state(const nnc_run *run, const nnc_op *op, const nnc_recurren
       .z = at + l->capacity * nnc_int8_row(l->r.hidden),
       .ldz = product_row(&l->r),
   };
-  products->last = products->weight.n;
-  if (l->r.cell == NNC_CELL_GRU_BEFORE) {
-    const size_t columns = nnc_int8_whole(2 * l->r.hidden, NNC_INT8_COLUMNS);
-    if (columns < products->last) products->last = columns;
-  }
   c->multiply = multiply;
-  c->multiply_rest = multiply_rest;
   c->context = products;
 }

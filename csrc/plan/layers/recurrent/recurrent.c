@@ -11,7 +11,7 @@
 nnc_recurrent nnc_recurrent_of(const nnc_plan *plan, const nnc_op *op) {
   const struct nnc_recurrent_sizes *size = &op->spec.size.recurrent;
   const nnc_cell cell = (nnc_cell)size->cell;
-  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_LOW_SIDE && cell != NNC_CELL_GRU_BEFORE;
+  const int bf16 = plan->compute == NNC_COMPUTE_BF16 && size->hidden_size >= NNC_LOW_SIDE;
   return (nnc_recurrent){
       .cell = cell,
       .input = (size_t)size->input_size,
@@ -85,7 +85,7 @@ nnc_status nnc_infer_recurrent(nnc_plan *plan, nnc_op *op, nnc_error *error) {
   }
   if (check_states(plan, op, error)) return error->status;
   plan->stateful |= size->stateful != 0;
-  op->unit = nnc_recurrent_of(plan, op).bf16 ? NNC_BF16_HALF : 0;
+  op->unit = nnc_recurrent_of(plan, op).bf16 && cell != NNC_CELL_GRU_BEFORE ? NNC_BF16_HALF : 0;
   const size_t cols = (size_t)hidden * (size->bidirectional ? 2 : 1);
   plan->value[op->out].shape = size->return_sequences ? (nnc_shape){2, {in->dim[0], cols}} : (nnc_shape){1, {cols}};
   return NNC_OK;
@@ -167,6 +167,13 @@ static int bf16_layout(const nnc_recurrent *r, int training, nnc_regions *region
   bad |= nnc_mul(&size[NNC_REGION_D_FORM], units, r->kept);
   size[NNC_REGION_D_CHUNK] = training ? NNC_RECURRENT_CHUNK * r->kept * blocks * per_block : 0;
   size[NNC_REGION_BIAS_SUMS] = training ? r->directions * r->kept * blocks * 2 : 0;
+  if (r->cell == NNC_CELL_GRU_BEFORE) { /* a form of one operand at a time */
+    const size_t widest = r->bf16_input && r->input > r->hidden ? r->input : r->hidden;
+    size[NNC_REGION_D_CHUNK] = training ? 3 * blocks * per_block : 0;
+    size[NNC_REGION_BIAS_SUMS] = 0;
+    size[NNC_REGION_SCRATCH] += nnc_bf16_blocks(widest) * (NNC_BF16_BLOCK / 2);
+    return bad;
+  }
   size[NNC_REGION_SCRATCH] = nnc_bf16_recurrent_scratch(r->cell, r->bf16_input ? r->input : 0, r->hidden);
   return bad;
 }
@@ -236,11 +243,16 @@ int nnc_recurrent_pack_layout(const nnc_recurrent *r, int training, size_t eleme
   *packed = (nnc_packed){0};
   if (r->bf16) return bf16_pack_layout(r, training, packed);
   if (r->int8) return 0; /* they are packed already */
-  if (nnc_round_up(&packed->backward, nnc_recurrent_packed(r->cell, r->hidden), element)) return 1;
+  const int before = r->cell == NNC_CELL_GRU_BEFORE;
+  size_t form;
+  if (before ? nnc_leading_dim(&packed->hidden_ld, r->hidden, element) || nnc_mul(&form, packed->hidden_ld, 3 * r->hidden)
+             : nnc_round_up(&packed->backward, nnc_recurrent_packed(r->cell, r->hidden), element))
+    return 1;
   packed->direction = packed->backward;
   if (training) {
     if (nnc_leading_dim(&packed->ld, r->input, element) || nnc_mul(&n, packed->ld, r->products * r->hidden) ||
-        nnc_round_up(&n, n, element) || nnc_mul(&packed->transposed, packed->backward, 2) ||
+        nnc_round_up(&n, n, element) ||
+        (before ? nnc_round_up(&packed->transposed, form, element) : nnc_mul(&packed->transposed, packed->backward, 2)) ||
         nnc_add(&packed->direction, packed->transposed, n))
       return 1;
   }

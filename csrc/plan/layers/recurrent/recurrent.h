@@ -74,9 +74,10 @@ typedef struct {
 } nnc_regions;
 
 /* Derived weights of each direction: W_hh for the kernels, forward at 0; in training also backward, and W_ih transposed. With products
- * of bfloat16: W_ih as a right operand at `input`. */
+ * of bfloat16: W_ih as a right operand at `input`. GRU_BEFORE without these has no form for forward, and the transpose for backward, whose
+ * rows are hidden_ld apart. */
 typedef struct {
-  size_t backward, input, transposed, ld, direction, total;
+  size_t backward, input, transposed, ld, hidden_ld, direction, total;
 } nnc_packed;
 
 /* Memory of a sample for 8-bit integers: int8.c. */

@@ -102,7 +102,10 @@ static void recurrent_prepare(const nnc_run *run, const nnc_op *op, const nnc_ta
     nnc_bf16_recurrent_prepare(run, op, &l, task);
     return;
   }
-  if (of_state) {
+  if (of_state && l.r.cell == NNC_CELL_GRU_BEFORE) {
+    if (l.training)
+      run->k->transpose(to + task->first, w + task->first * p->ld, task->last - task->first, p->cols, l.packed.hidden_ld, p->ld);
+  } else if (of_state) {
     run->k->recurrent_pack(to, l.training ? to + l.packed.backward : NULL, w, l.r.cell, task->first, task->last, l.r.hidden, p->ld);
     if (task->first) return;
     const int bias = (int)d * NNC_SLOTS_PER_DIRECTION + NNC_SLOT_B_HH;

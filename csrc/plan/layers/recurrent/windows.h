@@ -51,6 +51,27 @@ void nnc_recurrent_forward_groups(const nnc_run *run, const nnc_op *op, const nn
 void nnc_recurrent_backward_groups(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, size_t first, size_t last);
 void nnc_recurrent_gradient(const nnc_run *run, const nnc_op *op, const nnc_task *task, size_t rows);
 
+/* gru_before_typed.c: a window of GRU(reset_after=False). `int8` has its products with weights of 8-bit integers. */
+typedef struct nnc_int8_products nnc_int8_products;
+
+/* Some rows of such a window, with their part of the scratch memory: states or what is carried, operands, products. */
+typedef struct {
+  const nnc_run *run;
+  const nnc_op *op;
+  const nnc_recurrent_layer *l;
+  const nnc_window *w;
+  const nnc_recurrence *c;
+  const nnc_int8_products *int8;
+  size_t first, rows, ld;
+  real *h, *left, *operand, *product; /* [rows, ld], the same, and [rows, 3 ld] twice */
+} nnc_before;
+#define nnc_before_forward_window NNC_TYPED(nnc_before_forward_window)
+#define nnc_before_backward_window NNC_TYPED(nnc_before_backward_window)
+void nnc_before_forward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                               const nnc_recurrence *c, const nnc_int8_products *int8);
+void nnc_before_backward_window(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                const nnc_recurrence *c);
+
 /* bf16.c: the same for a window, and the parts of the driver that differ, where products take bfloat16; for float32 alone. A window
  * is one group. */
 #if NNC_BUILD_F64
@@ -87,14 +108,14 @@ double nnc_bf16_step_squares(const nnc_recurrent_layer *l, size_t d, size_t t);
 
 /* int8.c: the products of an inference with weights of 8-bit integers; for float32 alone. nnc_int8_use_state lets the cells of a window
  * take their recurrent products from `products`, which the caller keeps. */
-typedef struct {
+struct nnc_int8_products {
   const nnc_low_kernels *k;
   nnc_int8_weight weight;
   nnc_int8_rows rows;
   const real *bias;
   real *z;
-  size_t ldz, last; /* columns of the first product */
-} nnc_int8_products;
+  size_t ldz;
+};
 #if NNC_BUILD_F64
 static inline void nnc_int8_input_products(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                                            const nnc_recurrence *c) {
@@ -104,11 +125,41 @@ static inline void nnc_int8_use_state(const nnc_run *run, const nnc_op *op, cons
                                       nnc_recurrence *c, nnc_int8_products *products) {
   (void)run, (void)op, (void)l, (void)w, (void)c, (void)products;
 }
+static inline const real *nnc_int8_before(const nnc_int8_products *p, const real *left, size_t rows, size_t left_row, size_t gate,
+                                          size_t gates, size_t *row) {
+  (void)p, (void)left, (void)rows, (void)left_row, (void)gate, (void)gates, (void)row;
+  return NULL;
+}
+static inline void nnc_bf16_before_inputs(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                                          const nnc_recurrence *c) {
+  (void)run, (void)op, (void)l, (void)w, (void)c;
+}
+static inline void nnc_bf16_before(const nnc_before *b, size_t t, const real *left, size_t left_row, size_t gate, size_t gates,
+                                   const real *bias) {
+  (void)b, (void)t, (void)left, (void)left_row, (void)gate, (void)gates, (void)bias;
+}
+static inline void nnc_bf16_before_back(const nnc_before *b, size_t gate, size_t gates) { (void)b, (void)gate, (void)gates; }
+static inline void nnc_bf16_before_pack(const nnc_before *b, size_t t, size_t gate, size_t gates) {
+  (void)b, (void)t, (void)gate, (void)gates;
+}
+static inline void nnc_bf16_before_dx(const nnc_before *b, size_t t) { (void)b, (void)t; }
 #else
 void nnc_int8_input_products(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
                              const nnc_recurrence *c);
 void nnc_int8_use_state(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w, nnc_recurrence *c,
                         nnc_int8_products *products);
+/* The products of some gates with rows of `left`; returns where they are, *row apart. */
+const float *nnc_int8_before(const nnc_int8_products *p, const float *left, size_t rows, size_t left_row, size_t gate, size_t gates,
+                             size_t *row);
+/* gru_before_bf16.c: x W_ih + b_ih of a window; the products of a step, forward and backward; the gradients of some gates as operands, and the
+ * gradient of x from them. */
+void nnc_bf16_before_inputs(const nnc_run *run, const nnc_op *op, const nnc_recurrent_layer *l, const nnc_window *w,
+                            const nnc_recurrence *c);
+void nnc_bf16_before(const nnc_before *b, size_t t, const float *left, size_t left_row, size_t gate, size_t gates,
+                     const float *bias);
+void nnc_bf16_before_back(const nnc_before *b, size_t gate, size_t gates);
+void nnc_bf16_before_pack(const nnc_before *b, size_t t, size_t gate, size_t gates);
+void nnc_bf16_before_dx(const nnc_before *b, size_t t);
 #endif
 
 static inline real *region(const nnc_recurrent_layer *l, nnc_region i) { return l->base + l->regions.first[i] * l->capacity; }

@@ -238,7 +238,9 @@ def _in_int8(network: Network, i: int) -> str:
 
 
 def _settings(layer: Layer, is_frozen: bool) -> str:
-    """Return the regularization of a layer as text, whether it is frozen, and whether it computes as at inference."""
+    """Return the regularization and the kind of a layer as text, whether it is frozen, and whether it computes as at inference."""
     names = ("p", "stddev", "dropout", "recurrent_dropout", "l1", "l2", "max_norm")
     found = [f"{name}={getattr(layer, name)!r}" for name in names if getattr(layer, name, None)]
+    if not getattr(layer, "reset_after", True):
+        found.insert(0, "reset_after=False")
     return ", ".join([*found, *(["frozen"] if is_frozen else []), *([] if layer.training else ["as at inference"])])

@@ -204,12 +204,14 @@ static inline nnc_matrix states_in(const nnc_run *run, real *const *base, int va
 /* The position of direction d in the initial states of all sublayers. */
 static inline size_t part_of(const nnc_recurrent *r, size_t d) { return (r->index * r->directions + d) * r->hidden; }
 
-/* Copies rows of `cols` numbers, which are too few for a function call each. */
+/* Copies rows of `cols` numbers, which are too few for a function call each. Where the compiler builds for size, memcpy would become a
+ * string instruction, which takes longer than the copy. */
 static inline void copy_rows(real *to, const real *from, size_t rows, size_t cols, size_t to_row, size_t from_row) {
-  enum { LINE = NNC_ALIGNMENT / sizeof(real) };
+  enum { LINE = 32 / sizeof(real) };
+  typedef real line __attribute__((vector_size(32), aligned(sizeof(real)), may_alias));
   for (size_t i = 0; i < rows; i++, to += to_row, from += from_row) {
     size_t j = 0;
-    for (; j + LINE <= cols; j += LINE) memcpy(to + j, from + j, LINE * sizeof(real));
+    for (; j + LINE <= cols; j += LINE) *(line *)(to + j) = *(const line *)(from + j);
     for (; j < cols; j++) to[j] = from[j];
   }
 }

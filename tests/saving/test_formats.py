@@ -79,6 +79,27 @@ def test_only_save_writes_onnx(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize(
+    ("export", "own", "others"),
+    [
+        ("to_c", ".c", [".onnx", ".PY", ".keras", ".safetensors"]),
+        ("to_numpy", ".py", [".npz", ".c", ".pt", ".json"]),
+        ("to_onnx", ".onnx", [".c", ".tflite", ".pkl", ".safetensors"]),
+    ],
+)
+def test_exporters_refuse_names_of_other_formats(export, own, others, tmp_path):
+    if export == "to_onnx":
+        pytest.importorskip("onnx", reason="to_onnx needs it")
+    write = getattr(model(), export)
+    for ending in others:
+        with pytest.raises(ArgumentError, match=rf"{export}: path '.*net{ending}' promises .*Name it '.*net{own}'"):
+            write(tmp_path / f"net{ending}")
+    assert list(tmp_path.iterdir()) == []
+    for name in (f"net{own}", "net", "net.v2", "net.txt"):
+        write(tmp_path / name)
+        assert (tmp_path / name).stat().st_size
+
+
 @pytest.mark.parametrize("name", ["m.safetensors", "m", "m.nncore", "m.ckpt", "m.v1.2", "onnx", ".h5"])
 def test_other_names_are_accepted(name, tmp_path):
     model().save(tmp_path / name)

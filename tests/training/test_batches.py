@@ -54,6 +54,18 @@ def test_exactly_enough_is_no_reason_to_warn(xy):
     assert len(linear().fit(iter(Loader(*xy)), epochs=3, steps_per_epoch=1).step_losses) == 3
 
 
+def test_a_generator_of_validation_batches_lasts_for_one_epoch(xy):
+    one, two = linear(), linear()
+    found = one.fit(*xy, validation_data=iter(Loader(*xy)), initial_epoch=4, epochs=5)
+    assert found.history["val_loss"] == pytest.approx(two.fit(*xy, validation_data=xy).history["val_loss"])
+
+
+def test_a_tuple_of_batches_is_one_of_samples_for_nobody(xy):
+    model, parts = linear(), tuple(map(tuple, Loader(*xy)))
+    np.testing.assert_array_equal(model.predict(parts), model.predict(xy[0]))
+    assert model.evaluate(parts) == pytest.approx(model.evaluate(*xy))
+
+
 def test_params_say_how_many_steps(xy):
     seen = []
 
@@ -127,7 +139,7 @@ def test_validation_freq(freq, validated, xy, tmp_path):
     if validated:
         pytest.importorskip("matplotlib")
         drawn = history.plot().axes[0].lines[1]
-        assert list(drawn.get_xdata()) == validated
+        assert list(drawn.get_xdata()) == [epoch + 1 for epoch in validated]  # pictures count from 1
 
 
 def test_validation_batch_size_only_cuts(xy):
@@ -145,7 +157,8 @@ def test_validation_batch_size_only_cuts(xy):
         ({"steps_per_epoch": 2}, "steps_per_epoch is for batches"),
         ({"validation_steps": 2}, "validation_steps is for validation_data that are batches"),
         ({"validation_steps": 2, "validation_data": ([[0.0] * 3], [0.0])}, "that are batches, not for arrays"),
-        ({"validation_data": iter(())}, "needs validation_steps"),
+        ({"validation_data": iter([([[0.0] * 3], [0.0])]), "epochs": 2}, "lasts for one epoch"),
+        ({"validation_data": iter(())}, "there are no batches"),
         ({"validation_freq": 0}, "validation_freq must be a whole number"),
         ({"validation_freq": [0]}, "each epoch of validation_freq"),
         ({"validation_batch_size": 0}, "validation_batch_size"),

@@ -129,6 +129,8 @@ def _may_be_batch(first: Any) -> bool:
 
 def find_batches(given: Any, ranks: Callable[[], Sequence[Rank]]) -> Iterable[Any] | None:
     """Return an iterable of batches, or None if ``given`` is samples. ranks: a function that returns them, one per input."""
+    if isinstance(given, tuple) and given and isinstance(given[0], tuple) and given[0] and is_array(given[0][0]):
+        given = list(given)
     if isinstance(given, list):
         # Most lists are arrays for several inputs, or rows of numbers. Neither needs more than a look at the first entry.
         if not given or not isinstance(given[0], list | tuple | dict | Mapping):

@@ -13,6 +13,7 @@ from typing import Any
 
 from .._core import files
 from ..errors import ArgumentError, shown
+from .formats import check_export
 
 
 def write(path: str | os.PathLike[str], pieces: Sequence[Any]) -> None:
@@ -35,8 +36,9 @@ def _require_folder(folder: str, name: str) -> None:
         raise NotADirectoryError(20, f"{folder!r} is a file, not a folder", name)
 
 
-def checked_path(owner: str, path: Any) -> str:
-    """Return a path as a string. Integers raise an error, although `open` would accept them as file descriptors."""
+def checked_path(owner: str, path: Any, *own: str) -> str:
+    """Return a path as a string. Integers raise an error, although `open` would accept them as file descriptors.
+    own: the endings of the exporter's format, if the name may promise no other one."""
     if not isinstance(path, str | bytes | os.PathLike):
         raise ArgumentError(f"{owner}: path must be a string or a path-like object, not {shown(path)}")
     name = os.fsdecode(path)
@@ -44,4 +46,6 @@ def checked_path(owner: str, path: Any) -> str:
         raise ArgumentError(f"{owner}: path must not hold a zero byte, as {name!r} does")
     if not name:
         raise FileNotFoundError(2, "the path is empty", name)
+    if own:
+        check_export(owner, name, *own)
     return name

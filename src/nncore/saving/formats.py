@@ -83,6 +83,23 @@ def check_name(owner: str, path: Any, argument: str = "path") -> None:
         raise ArgumentError(f"{owner}: {argument} {name!r} ends in {ending!r}, which is no known format; {known}")
 
 
+def check_export(owner: str, path: Any, *own: str) -> None:
+    """Raise ArgumentError if the name of an exporter's file promises a format other than its own.
+
+    Examples
+    --------
+    >>> check_export("to_c", "net.c", ".c")
+    >>> check_export("to_c", "net.json", ".c")
+    Traceback (most recent call last):
+        ...
+    nncore.errors.ArgumentError: to_c: path 'net.json' promises JSON, which cannot hold the weights. Name it 'net.c'
+    """
+    stem, ending = os.path.splitext(_name_of(path) or "")
+    said = PROMISES.get(ending.lower()) or ("the format of model.save" if ending.lower() == _OWN[0] else None)
+    if said and ending.lower() not in own:
+        raise ArgumentError(f"{owner}: path {stem + ending!r} promises {said}. Name it {stem + own[0]!r}")
+
+
 def is_onnx(path: Any) -> bool:
     """Return whether the name of a file promises ONNX."""
     name = _name_of(path)

@@ -334,8 +334,11 @@ def _bind_validation(model: Learner, config: Configuration, arguments: FitArgume
         return all_rows(data, arguments.validation_batch_size, config.ranks)
     found = batches_of(batches, "fit: validation_data")
     steps = None if steps is None else whole("fit", "validation_steps", steps)
-    if steps is None and iter(found) is found:
-        raise ArgumentError("fit: a generator of validation batches needs validation_steps, or lasts for one epoch only")
+    if steps is None and iter(found) is found and arguments.epochs > arguments.initial_epoch + 1:
+        raise ArgumentError(
+            "fit: a generator of validation batches lasts for one epoch; pass something that can be iterated again, or "
+            "validation_steps"
+        )
     if iter(found) is found:  # a generator; it continues where the validation before has stopped
         first = list(islice(found, 1))
         if not first:

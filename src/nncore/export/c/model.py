@@ -118,7 +118,7 @@ def to_c(
     choice("to_c", "workspace", workspace, WORKSPACES)
     choice("to_c", "exp", exp, ("libm", "fast"))
     choice("to_c", "weights", weights, (None, *FORMATS))
-    path = None if path is None else atomic.checked_path("to_c", path)
+    path = None if path is None else atomic.checked_path("to_c", path, ".c")
     header_path = _header_path(path, header)
     if path is not None and header_path is not None and os.path.realpath(path) == os.path.realpath(header_path):
         raise ArgumentError(f"to_c: path and header are the same file, {path!r}; the C file usually ends in '.c'")

@@ -30,7 +30,7 @@ _IGNORED = 'with np.errstate(over="ignore", invalid="ignore", divide="ignore"):'
 def to_numpy(network: Network, path: Any) -> str:
     """Return a network as a Python program, and write it to a file if there is a path; see `Model.to_numpy`."""
     if path is not None:
-        atomic.checked_path("to_numpy", path)
+        atomic.checked_path("to_numpy", path, ".py")
     net = walk(network, "to_numpy")
     if (size := sum(array.nbytes for array in net.tensors.values())) > _LARGEST:
         raise SizeError(f"to_numpy: the parameters have {size} bytes, but at most {_LARGEST} go into a Python file; use model.save")

@@ -29,7 +29,7 @@ def to_onnx(network: Network, path: Any, opset: Any, dynamic: Any, lengths: Any 
         raise ArgumentError(f"to_onnx: opset must lie between {FIRST_OPSET} and {LAST_OPSET}, not {opset}")
     dynamic, lengths = flag("to_onnx", "dynamic", dynamic), flag("to_onnx", "lengths", lengths)
     if path is not None:
-        atomic.checked_path("to_onnx", path)
+        atomic.checked_path("to_onnx", path, ".onnx", ".pb")
     onnx = require("onnx", "onnx", "to_onnx")
     if opset > (newest := onnx.defs.onnx_opset_version()):
         raise ArgumentError(

@@ -406,6 +406,14 @@ def test_time_in_the_batch_stays_a_dimension(numbers):
     np.testing.assert_allclose(model.predict(x), np.maximum(x @ w, 0), atol=1e-6)
 
 
+def test_another_shape_before_a_product(numbers):
+    """tf2onnx 1.17 makes one Reshape of Keras' and of that of tf.tensordot, which puts the steps into the batch."""
+    text = "r = Reshape(x, rows) p = MatMul(r, w) q = Reshape(p, back) y = Add(q, b)"
+    constants = {"w": numbers(2, 3), "b": numbers(3), "rows": np.int64([-1, 2]), "back": np.int64([-1, 10, 3])}
+    model = check(graph_of(f"g (float[N, 5, 4] x) => (float[N, 10, 3] y) {{ {text} }}", **constants), numbers(3, 5, 4))
+    assert kinds(model) == ["Reshape", "Linear", "Reshape"]
+
+
 def test_columns_of_scikit_learn(numbers):
     text = "g (float[N, 4] x) => (float[N, 3] y) { a = ai.onnx.ml.ArrayFeatureExtractor(x, i) y = MatMul(a, w) }"
     model, x = nn.from_onnx(graph_of(text, i=np.int64([[3, 1]]), w=(w := numbers(2, 3)))), numbers(5, 4)

@@ -3,7 +3,7 @@
 import numpy as np
 import onnx
 import pytest
-from export.onnx_graphs import check, kinds, ort, session
+from export.onnx_graphs import check, graph_of, kinds, ort, session
 from export.onnx_loops import loop_graph
 from onnx import numpy_helper
 
@@ -95,7 +95,7 @@ def test_loops_of_many_steps(back, numbers):
 
 def test_loops_of_too_many_operators(monkeypatch, numbers):
     monkeypatch.setattr("nncore.export.onnx.reading.interpret._MOST_LOOPED", 100)
-    with pytest.raises(FileFormatError, match="the loops of the graph have too many operators"):
+    with pytest.raises(FileFormatError, match="the loops and masks of the graph have too many operators"):
         nn.from_onnx(loop_graph(numbers, "GRU"))
 
 
@@ -114,3 +114,26 @@ def test_masks_that_are_not_those_of_all_layers(numbers):
     proto.graph.output.add().CopyFrom(onnx.helper.make_tensor_value_info("masked", 1, ["N", "T", 3]))
     with pytest.raises(FileFormatError, match="makes zeros of time steps of -1, and no recurrent layer leaves these out"):
         nn.from_onnx(proto)
+
+
+@pytest.mark.parametrize("kind", ["table", "features"])
+def test_means_behind_a_mask(kind, numbers):
+    """GlobalAveragePooling1D behind Embedding(mask_zero=True) and behind Masking, as tf2onnx 1.17 writes it."""
+    if kind == "table":
+        text = "e = Equal(in, padding) k = Not(e) m = Unsqueeze(k, two) x = Gather(table, in) "
+        constants = {"padding": np.int64(0), "two": np.int64([2]), "one": np.int64([1]), "table": numbers(6, 3)}
+    else:
+        text = "e = Equal(in, padding) k = Not(e) a = Cast <to = 1> (k) b = ReduceMax <axes = [2]> (a) m = Greater(b, zero) "
+        text += "c = Cast <to = 1> (m) x = Mul(c, in) "
+        constants = {"padding": np.float32(0), "zero": np.float32(0), "one": np.int64([1])}
+    text += "f = Cast <to = 1> (m) g = Mul(f, x) s = ReduceSum <keepdims = 0> (g, one) "
+    text += "n = ReduceSum <keepdims = 0> (f, one) y = Div(s, n)"
+    inputs = "int64[N, T] in" if kind == "table" else "float[N, T, 3] in"
+    proto = graph_of(f"g ({inputs}) => (float[N, 3] y) {{ {text} }}", **constants)
+    x = np.array([[1, 5, 2, 0, 0], [0, 0, 3, 0, 4]]) if kind == "table" else numbers(2, 5, 3) * [[[1], [0], [1], [1], [0]]]
+    x = x if kind == "table" else x.astype(np.float32)
+    with pytest.warns(UserWarning, match="give mask=.in != 0. to" if kind == "table" else "give mask=.in != 0..any.axis=-1. to"):
+        model = nn.from_onnx(proto)
+    (want,) = session(ort, proto).run(None, {"in": x})
+    got = model.predict(x, mask=x != 0 if kind == "table" else (x != 0).any(axis=-1))
+    np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)

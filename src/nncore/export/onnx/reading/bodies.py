@@ -19,13 +19,13 @@ from .folding import FOLDED
 from .graph import Body, Node
 from .interpret import Entry
 from .loops import KINDS, compute, near, of_onnx, outputs_of, unlike
+from .masks import ROWS, Mask, computed, mask_of, padded
 from .recurrent import recurrent
 from .values import BATCH, ONE, Expanded, Refusal, Size, Sizes, Tensor, Unreadable
 
 if TYPE_CHECKING:
     from .interpret import Reading
 
-_ROWS = 3
 _STEPS = (7, 4)  # that are tried if their number is open
 _MOST_STEPS = 6  # that are tried at the beginning and at the end if it is not
 _MOST_NUMBERS = 1 << 16  # of an array that is repeated
@@ -68,7 +68,7 @@ def _loop(r: Reading, node: Node, values: list[Any]) -> list[Any]:
         return [t] * len(node.outputs)
     if not isinstance(t, Tensor) or len(t.axes) != 3 or t.is_index:
         raise Refusal(_REFUSED)
-    mask = _padding(r, loop.names[loop.mask]) if loop.mask else None
+    mask = mask_of(r, loop.names[loop.mask]) if loop.mask else None
     count = t.shape[0].known
     if count is None:
         trials = [_tried(r, loop, t, steps, range(steps), mask) for steps in _STEPS]
@@ -110,64 +110,30 @@ def _is_matrix(value: Any) -> bool:
 # Running --------------------------------------------------------------------------------------------------------------------------
 
 
-def _padding(r: Reading, name: str) -> tuple[str, float]:
-    """Return the input of the graph on which a mask depends, and the value that stands for padding in it."""
-    nodes, waiting, inputs = dict[int, Node](), [name], set[str]()
-    while waiting:
-        each = waiting.pop()
-        if each in r.inputs:
-            inputs.add(each)
-        elif (maker := r.makers.get(each)) is not None and maker.number not in nodes:
-            nodes[maker.number] = maker
-            waiting += maker.inputs
-    constants = [r.values[each] for n in nodes.values() if n.kind in ("Equal", "Sub") for each in n.inputs]
-    paddings = {float(a.reshape(())[()]) for a in constants if isinstance(a, np.ndarray) and a.size == 1}
-    if len(inputs) != 1 or len(paddings) != 1:
-        raise Refusal("its mask is not made of one input by comparing it with a number")
-    return inputs.pop(), paddings.pop()
-
-
-def _masked(
-    r: Reading, loop: _Loop, steps: int, at: slice, mask: tuple[str, float], is_backwards: bool
-) -> tuple[np.ndarray, np.ndarray]:
+def _masked(r: Reading, loop: _Loop, steps: int, at: slice, mask: Mask, is_backwards: bool) -> tuple[np.ndarray, np.ndarray]:
     """Return numbers of a mask as the loop reads it, and which steps are valid, [rows, steps]: in each row one at `at`."""
-    name, padding = mask
-    rng, t = np.random.default_rng(1), r.values[name]
-    valid = rng.random((_ROWS, steps)) < 0.6
-    valid[np.arange(_ROWS), rng.integers(at.start, at.stop, _ROWS)] = True
-    rest = [size.known for size in t.shape[2:]]
-    if not isinstance(t, Tensor) or t.batch_axis or len(rest) > 1 or None in rest:
-        raise Refusal("its mask is not one of time steps")
-    array = padding + rng.integers(1, 4, (_ROWS, steps, *rest)) * np.where(rng.random((_ROWS, steps, *rest)) < 0.5, 1, 0)
-    array = np.where(array[..., :1] == padding, padding + 1, array) if rest else padding + rng.integers(1, 4, (_ROWS, steps))
-    array = np.where(valid.reshape(*valid.shape, *[1] * len(rest)), array, padding)
-    known: Arrays = {**r.graph.constants, name: array.astype(np.int64 if t.is_index else np.float32)}
-    for node in r.graph.nodes:
-        if node.kind in FOLDED and all(not each or each in known for each in node.inputs):
-            compute(node, known)
-    found = known.get(loop.names[loop.mask], np.zeros(()))
+    array, valid = padded(r, mask, steps, at)
+    found = computed(r, {mask[0]: array}).get(loop.names[loop.mask], np.zeros(()))
     lined = (valid[:, ::-1] if is_backwards else valid).T
     if found.shape[:2] != lined.shape or found.size != lined.size or np.any(found.reshape(lined.shape) != lined):
         raise Refusal("its mask leaves out other steps than those that are padding")
     return found, valid
 
 
-def _tried(
-    r: Reading, loop: _Loop, t: Tensor, count: int, steps: range, mask: tuple[str, float] | None, moves: Sequence[Any] = ()
-) -> _Trial:
+def _tried(r: Reading, loop: _Loop, t: Tensor, count: int, steps: range, mask: Mask | None, moves: Sequence[Any] = ()) -> _Trial:
     """Run some steps of a loop of so many on random numbers. moves: those of its first steps."""
     rng, features = np.random.default_rng(0), t.shape[2].known
     if features is None or features * count > 1 << 19:
         raise Refusal("its sequences are too long" if features else _REFUSED)
-    x = np.zeros((_ROWS, count, features), np.float32)
+    x = np.zeros((ROWS, count, features), np.float32)
     at = slice(count - steps.stop, count - steps.start) if t.is_backwards else slice(steps.start, steps.stop)
-    x[:, at] = rng.normal(size=(_ROWS, len(steps), features))
+    x[:, at] = rng.normal(size=(ROWS, len(steps), features))
     known: Arrays = {loop.sequence: np.swapaxes(x[:, ::-1] if t.is_backwards else x, 0, 1)}
     valid = None
     if mask is not None:
         known[loop.mask], valid = _masked(r, loop, count, at, mask, t.is_backwards)
         valid = valid[:, at]
-    sizes = dict.fromkeys(t.shape[0].names, count) | {BATCH: _ROWS}
+    sizes = dict.fromkeys(t.shape[0].names, count) | {BATCH: ROWS}
     for name, value in loop.outer.items():
         if name not in known and (array := _numbers(value, sizes)) is not None:
             known[name] = array
@@ -176,9 +142,9 @@ def _tried(
     for i in loop.states:
         width = loop.start[i].shape[1]
         columns = int(getattr(width, "known", width) or 1)
-        if columns * _ROWS > _MOST_NUMBERS:
+        if columns * ROWS > _MOST_NUMBERS:
             raise Refusal(f"it carries {columns} numbers for each sample")
-        states[i] = rng.normal(size=(_ROWS, columns)) / 2
+        states[i] = rng.normal(size=(ROWS, columns)) / 2
     # What is not known may be the output of the step before, which stays where a mask leaves out a step. It is no state.
     before = rng.normal(size=next(iter(states.values())).shape) if states else None
     carried = [states.get(i, before if isinstance(v, Unreadable) else carried[i]) for i, v in enumerate(loop.start)]
@@ -220,7 +186,7 @@ def _run(r: Reading, body: Body, outer: Arrays, carried: list[Any], steps: range
     for i in steps:
         r.loop_work -= len(body.nodes)
         if r.loop_work < 0:
-            raise Refusal("the loops of the graph have too many operators")
+            raise Refusal("the loops and masks of the graph have too many operators")
         start = {name: a for name, a in zip(body.inputs[2:], carried, strict=True) if a is not None}
         known: Arrays = {**outer, **body.constants, **start, body.inputs[0]: np.array(i), body.inputs[1]: np.array(True)}
         for node in body.nodes:

@@ -17,6 +17,7 @@ from . import bodies, elementwise, estimators, products, recurrent, shapes, size
 from .graph import Graph, Port
 from .interpret import BatchElsewhere, Reading
 from .loops import fold_loops, needed
+from .masks import mean
 from .recognize import recognize
 from .states import fold_states
 from .tensors import Source
@@ -64,7 +65,7 @@ def _mask_of(r: Reading, network: Network) -> str:
         raise Refusal(f"recurrent layers have different masks, or only some of them have one: {'; '.join(r.masks.values())}")
     pools = layers.GlobalAveragePooling1D | layers.GlobalMaxPooling1D | layers.LastStep
     for layer in network.layers:
-        if isinstance(layer, pools):
+        if isinstance(layer, pools) and id(layer) not in r.pools:
             raise Refusal(f"{type(layer).__name__} reads time steps that the mask of {next(iter(masks.values()))} leaves out")
     ((name, padding),) = masks
     value = r.inputs[name]
@@ -86,7 +87,7 @@ def _read(graph: Graph, source: Source) -> Reading:
                     reading.open_input(port, name)
                 except NncoreError as error:
                     source.fail(f"input {shown(port.name)}", str(error))
-            reading.run(_ENTRIES, sizes.ENTRIES, recognize)
+            reading.run(_ENTRIES, sizes.ENTRIES, recognize, mean)
             return reading
         except BatchElsewhere as found:
             axes = {**axes, **found.axes}

@@ -25,7 +25,7 @@ Entries = Mapping[str, Entry]
 
 _MOST_STEPS = 1 << 31  # of a dimension of an input
 _MOST_COMPUTED = 100_000  # operators that `recognize` computes
-_MOST_LOOPED = 50_000  # operators in the bodies of loops that are computed
+_MOST_LOOPED = 100_000  # operators in the bodies of loops that are computed
 #: Operators that take tensors whose steps are read backwards.
 _TURNED = frozenset(("GRU", "Identity", "LSTM", "Loop", "RNN", "ReverseSequence", "Shape", "Squeeze", "Transpose", "Unsqueeze"))
 _FIRST_OPEN = 10  # the number of steps for which an open dimension is planned; others may follow
@@ -58,6 +58,8 @@ class Reading:
         The computations of `recognize` and of `bodies` that may still be made.
     masks : dict
         The masks of recurrent layers, (input, value of padding) or None, each with the name of a node.
+    pools : set
+        The ids of layers that take means of the steps that a mask leaves.
     cleared : dict
         Values of padding whose steps become zeros, each with the name of a node.
     """
@@ -74,6 +76,7 @@ class Reading:
         self.lengths: set[str] = set()  # inputs that are lengths of sequences
         self.selected, self.work, self.loop_work = 0, _MOST_COMPUTED, _MOST_LOOPED
         self.cleared: dict[float, str] = {}  # of steps of this number zeros are made, by a node
+        self.pools: set[int] = set()  # ids of layers that leave out steps as the graph does
         self.masks: dict[tuple[str, float] | None, str] = {}  # of recurrent layers -> one of their nodes
         self.room = (4 << 20) + 2 * source.size  # bytes that constants may take that are computed
         self._open: dict[str, int] = {}
@@ -176,11 +179,11 @@ class Reading:
 
     # Nodes --------------------------------------------------------------------------------------------------------------------
 
-    def run(self, entries: Entries, of_sizes: Entries, recognize: Callable[[Reading, Node], Any]) -> None:
-        """Read all nodes."""
+    def run(self, entries: Entries, of_sizes: Entries, recognize: Callable[[Reading, Node], Any], mean: Entry) -> None:
+        """Read all nodes. recognize, mean: find layers in several operators."""
         for node in self.graph.nodes:
             try:
-                found = self._results(node, entries, of_sizes, recognize)
+                found = self._results(node, entries, of_sizes, recognize, mean)
             except Refusal as refusal:
                 found = [Unreadable(node, str(refusal))] * len(node.outputs)
             except NncoreError as error:
@@ -193,11 +196,13 @@ class Reading:
             for name in node.outputs[len(found) :]:
                 self.values.setdefault(name, Unreadable(node, "it has more outputs than are known"))
 
-    def _results(self, node: Node, entries: Entries, of_sizes: Entries, recognize: Callable[[Reading, Node], Any]) -> list[Any]:
+    def _results(
+        self, node: Node, entries: Entries, of_sizes: Entries, recognize: Callable[[Reading, Node], Any], mean: Entry
+    ) -> list[Any]:
         given = [self.values[name] if name else None for name in node.inputs]
         if node.kind in FOLDED and all(each is None or isinstance(each, np.ndarray) for each in given):
             return self._folded(node, given)
-        if (found := recognize(self, node)) is not None:
+        if (found := recognize(self, node)) is not None or (found := mean(self, node, given)) is not None:
             return [found]
         for each in given:
             if isinstance(each, Unreadable) and node.kind != "Loop":  # which may be that of a mask

@@ -68,6 +68,13 @@ def with_last(r: Reading, t: Tensor) -> Tensor:
         dims = (*t.dims[:first], tail)
         axes = (*(tuple(d for d in axis if d < first) for axis in t.axes[:-1]), (first,))
         return t._replace(dims=dims, axes=axes)
+    order = [d for axis in t.axes for d in axis if t.dims[d] != ONE and d != 0]
+    if last and 0 not in last and order == sorted(order) and sum(0 in axis and len(axis) > 1 for axis in t.axes):
+        kept = order[: len(order) - len(last)]  # dimensions that are joined to the batch stay dimensions
+        sizes = [*(t.dims[d] for d in kept), tail]
+        number = {0: 0, **{d: i + 1 for i, d in enumerate(kept)}}
+        axes = (*(tuple(number[d] for d in axis if d in number) for axis in t.axes[:-1]), (len(sizes),))
+        return Tensor(_shaped(r, t.value, sizes), (t.dims[0], *sizes), axes, t.is_index)
     t = materialized(r, t)
     if t.axes[-1] == (0,):
         raise Refusal("its last dimension is the batch")

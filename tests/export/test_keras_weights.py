@@ -235,6 +235,35 @@ def test_names(keras):
         ours.load_keras_weights(theirs.get_weights(), names={"0": "a"})
 
 
+@pytest.mark.parametrize("kind", ["list", "model", ".weights.h5", ".keras"])
+def test_dense_layers_of_other_names(keras, h5py, tmp_path, kind):
+    """EinsumDense of the last dimension, and Conv1D of one step, are Linear."""
+    K = keras.layers
+    parts = [K.EinsumDense("abc,cd->abd", output_shape=(None, 6), bias_axes="d"), K.Conv1D(3, 1, activation="tanh")]
+    theirs = randomized(keras.Sequential([keras.Input((4, 5)), *parts]))
+    ours = nn.Sequential(nn.Linear(5, 6), nn.Linear(6, 3), nn.Tanh()).build((4, 5))
+    if kind == ".weights.h5":  # which does not say which of two classes comes first
+        with pytest.raises(StateDictError, match="does not say in which order"):
+            ours.load_keras_weights(given(keras, theirs, kind, tmp_path))
+        ours.load_keras_weights(given(keras, theirs, kind, tmp_path), names={"0": parts[0].name, "1": parts[1].name})
+    else:
+        ours.load_keras_weights(given(keras, theirs, kind, tmp_path))
+    x = np.random.default_rng(1).normal(size=(3, 4, 5)).astype(np.float32)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict_on_batch(x), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("case", ["kernel", "strides"])
+def test_dense_layers_that_are_none(keras, case):
+    """A kernel [out, in], and steps that are left out."""
+    K = keras.layers
+    layer = K.EinsumDense("abc,dc->abd", output_shape=(None, 5)) if case == "kernel" else K.Conv1D(5, 1, strides=2, use_bias=False)
+    theirs, ours = keras.Sequential([keras.Input((4, 5)), layer]), nn.Sequential(nn.Linear(5, 5, bias=False)).build((4, 5))
+    before = ours.layers[0].weight.copy()
+    with pytest.raises(ArgumentError, match="its equation 'abc,dc->abd'" if case == "kernel" else "it takes other steps"):
+        ours.load_keras_weights(theirs)
+    np.testing.assert_array_equal(ours.layers[0].weight, before)
+
+
 @pytest.mark.parametrize("kind", ["list", "model", ".keras"])
 def test_models_in_models(keras, h5py, tmp_path, kind):
     inner = keras.Sequential([keras.Input((3,)), keras.layers.Dense(4), keras.layers.Dense(3)])

@@ -52,7 +52,7 @@ class Unit(NamedTuple):
 
 
 _KINDS = {
-    "Linear": ("dense", "time_distributed"),
+    "Linear": ("dense", "time_distributed", "einsum_dense", "conv1d"),
     "Embedding": ("embedding",),
     "BatchNorm1d": ("batch_normalization",),
     "LayerNorm": ("layer_normalization",),
@@ -173,6 +173,13 @@ def _gates(layer: Layer, rows: np.ndarray) -> np.ndarray:
 def refuse(unit: Unit, config: Mapping[str, Any]) -> None:
     """Raise Misfit if Keras' layer computes something else, whatever the weights are."""
     layer = unit.layer
+    if isinstance(layer, nn.Linear):
+        terms = str(config.get("equation", "")).replace(" ", "").replace("->", ",").split(",")
+        if len(terms) == 3 and terms[1] != terms[0][-1:] + terms[2][-1:]:
+            raise Misfit(f"its equation {config['equation']!r} is no product of the last dimension with a kernel [in, out]")
+        if config.get("data_format") == "channels_first" or config.get("strides") not in (None, 1, (1,), [1]):
+            raise Misfit("it takes other steps or dimensions than each step by itself")
+        return
     if not isinstance(layer, nn.Recurrent):
         return
     if config.get("reset_after") is False:

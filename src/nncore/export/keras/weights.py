@@ -71,7 +71,10 @@ def _bias_hint(wanted: Sequence[tuple[str, Any]], shapes: Sequence[Any]) -> str:
 
 
 def _shape(unit: Unit, array: Array) -> tuple[int, ...]:
-    """Return the shape of an array; that of a PReLU's slopes without the dimensions that they share."""
+    """Return the shape of an array; that of a PReLU's slopes without the dimensions that they share, that of the kernel of a
+    convolution of one step [1, in, out] without the step."""
+    if type(unit.layer).__name__ == "Linear" and len(array.shape) == 3 and array.shape[0] == 1:
+        return array.shape[1:]
     if type(unit.layer).__name__ != "PReLU":
         return array.shape
     shared = all(size == 1 for size in array.shape[1:])

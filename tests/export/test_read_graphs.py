@@ -264,6 +264,8 @@ def test_norms(text, shape, layers, numbers):
         ("u = Unsqueeze(x, one) p = MatMul(u, w) a = Add(p, b) y = Squeeze(a, one)", ["Linear"]),
         ("a = Reshape(x, wide) c = Flatten(a) d = Reshape(c, same) p = MatMul(d, w) y = Add(p, b)", ["Linear"]),
         ("p = MatMul(x, w) y = Mul(p, row)", ["Linear", "BatchNorm1d"]),
+        ('p = Einsum <equation = "ab,bc->ac"> (x, w) y = Add(p, b)', ["Linear"]),
+        ('p = Einsum <equation = "ab, cb -> ac"> (x, v) y = Add(p, b)', ["Linear"]),
         ("p = MatMul(x, w) q = MatMul(x, w) r = Relu(q) y = Add(p, r)", ["Linear", "ReLU", "Add"]),
         ("s = Shape(x) z = Constant <value_int = 0> () n = Gather(s, z) u = Unsqueeze(n, zero) "
          "k = Constant <value_ints = [2, 2]> () t = Concat <axis = 0> (u, k) a = Reshape(x, t) f = Flatten(a) p = MatMul(f, w) "
@@ -289,6 +291,8 @@ def test_products(text, layers, numbers):
         ("s = Shape(x) a = Slice(s, i0, i1) c = Slice(s, i1, i2) o = Constant <value_ints = [2]> () "
          "z = Concat <axis = 0> (a, c, o) r = Reshape(x, rows) p = MatMul(r, w) q = Add(p, b) y = Reshape(q, z)", ["Linear"]),
         ("t = Transpose <perm = [1, 0, 2]> (x) p = MatMul(t, w) q = Add(p, b) y = Transpose <perm = [1, 0, 2]> (q)", ["Linear"]),
+        ('y = Einsum <equation = "abc,cd->abd"> (x, w)', ["Linear"]),
+        ("t = Transpose <perm = [0, 2, 1]> (x) c = Conv(t, k, b) y = Transpose <perm = [0, 2, 1]> (c)", ["Linear"]),
         ("u = Unsqueeze(x, i1) a = Squeeze(u, i1) p = MatMul(a, w) q = Relu(p) y = Add(q, pos)", None),
         ("a = Add(x, x) m = ReduceMean <axes = [1], keepdims = 1> (a) c = Sub(x, m) y = MatMul(c, w)", None),
     ],
@@ -296,7 +300,7 @@ def test_products(text, layers, numbers):
 def test_sequences(text, layers, numbers):
     constants = {
         "w": numbers(3, 2), "b": numbers(2), "rows": np.int64([-1, 3]), "back": np.int64([-1, 4, 2]), "pos": numbers(4, 2),
-        "i0": np.int64([0]), "i1": np.int64([1]), "i2": np.int64([2]),
+        "k": numbers(2, 3, 1), "i0": np.int64([0]), "i1": np.int64([1]), "i2": np.int64([2]),
     }  # fmt: skip
     constants = {key: value for key, value in constants.items() if re.search(rf"\b{key}\b", text)}
     model = check(graph_of(f"g (float[N, 4, 3] x) => (float[N, 4, 2] y) {{ {text} }}", **constants), numbers(5, 4, 3))
@@ -404,6 +408,23 @@ def test_time_in_the_batch_stays_a_dimension(numbers):
     text = "g (float[N, T, 4] x) => (float[M, 3] y) { a = MatMul(x, w) b = Relu(a) y = Reshape(b, s) }"
     model, x = nn.from_onnx(graph_of(text, w=(w := numbers(4, 3)), s=np.int64([-1, 3]))), numbers(5, 6, 4)
     np.testing.assert_allclose(model.predict(x), np.maximum(x @ w, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('y = Einsum <equation = "abc,cd->adb"> (x, w)', "only the last dimension can be multiplied"),
+        ('y = Einsum <equation = "abc,abd->acd"> (x, x)', "a product of a tensor with a constant"),
+        ("y = Conv <pads = [1, 1]> (x, k)", "no convolutions but those of one step"),
+        ("y = Conv(x, l)", "no convolutions but those of one step"),
+        ("a = Greater(x, x) b = Cast <to = 1> (a) y = MatMul(b, w)", "Greater .*: it makes truth values, such as a mask"),
+    ],
+)
+def test_other_products_are_refused(text, reason, numbers):
+    constants = {"w": numbers(3, 3), "k": numbers(2, 4, 1), "l": numbers(2, 4, 2)}
+    constants = {key: value for key, value in constants.items() if re.search(rf"\b{key}\b", text)}
+    with pytest.raises(FileFormatError, match=reason):
+        nn.from_onnx(graph_of(f"g (float[N, 4, 3] x) => (float[N, A, B] y) {{ {text} }}", **constants))
 
 
 def test_another_shape_before_a_product(numbers):

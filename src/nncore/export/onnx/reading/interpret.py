@@ -26,6 +26,7 @@ Entries = Mapping[str, Entry]
 _MOST_STEPS = 1 << 31  # of a dimension of an input
 _MOST_COMPUTED = 100_000  # operators that `recognize` computes
 _MOST_LOOPED = 100_000  # operators in the bodies of loops that are computed
+_TRUTHS = frozenset(("And", "Equal", "Greater", "GreaterOrEqual", "IsNaN", "Less", "LessOrEqual", "Not", "Or", "Xor"))
 #: Operators that take tensors whose steps are read backwards.
 _TURNED = frozenset(("GRU", "Identity", "LSTM", "Loop", "RNN", "ReverseSequence", "Shape", "Squeeze", "Transpose", "Unsqueeze"))
 _FIRST_OPEN = 10  # the number of steps for which an open dimension is planned; others may follow
@@ -218,6 +219,8 @@ class Reading:
         if entry is None and is_of_sizes:
             raise Refusal("it computes with sizes that are open")
         if entry is None:
+            if node.kind in _TRUTHS:
+                raise Refusal("it makes truth values, such as a mask; nncore has no layer for them, and takes masks with the data")
             too_long = self.work <= 0 and node.kind in ELEMENTWISE
             raise Refusal("too many operators act element by element" if too_long else "nncore has no layer for this operator")
         found = entry(self, node, given)

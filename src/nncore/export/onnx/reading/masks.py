@@ -81,16 +81,17 @@ def mean(r: Reading, node: Node, values: list[Any]) -> Tensor | None:
         mask = mask_of(r, node.inputs[1])
     except Refusal:
         return None
-    leaves = _leaves(r, node.inputs[0])
-    name = (leaves - {mask[0]} or leaves or {""}).pop()
+    leaves, own = _leaves(r, node.inputs[0]), r.inputs[mask[0]]
+    others = [each for each in leaves if r.values[each].value is not own]
+    name = (others or [*leaves, ""])[0]
     t = r.values.get(name)
-    if len(leaves - {mask[0]}) > 1 or not isinstance(t, Tensor) or len(t.axes) != 3 or t.batch_axis or t.shape[2].known is None:
+    if len(others) > 1 or not isinstance(t, Tensor) or len(t.axes) != 3 or t.batch_axis or t.shape[2].known is None:
         return None
     steps, features = t.shape[1].known or 5, t.shape[2].known
     if steps * features > 1 << 16:
         return None
     array, valid = padded(r, mask, steps, slice(0, steps))
-    x = array if t.value is r.inputs[mask[0]] else np.random.default_rng(2).normal(size=(ROWS, steps, features))
+    x = array if t.value is own else np.random.default_rng(2).normal(size=(ROWS, steps, features))
     found = computed(r, {mask[0]: array, name: x}).get(node.outputs[0])
     if found is None or not near(found, (x * valid[..., None]).sum(1) / valid.sum(1, keepdims=True)):
         return None

@@ -86,6 +86,34 @@ def _matmul(r: Reading, node: Node, values: list[Any]) -> Tensor:
     raise Refusal("one of what it multiplies must be a constant, and the other one depend on the inputs")
 
 
+def _einsum(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    """The product of the last axis with a weight, as Keras' EinsumDense writes it."""
+    equation = str(node.attributes.get("equation", "")).replace(" ", "")
+    terms = equation.replace("->", ",").split(",")
+    if len(values) != 2 or len(terms) != 3 or not isinstance(values[0], Tensor) or not isinstance(values[1], np.ndarray):
+        raise Refusal(f"equation={equation[:60]!r}; a product of a tensor with a constant is needed")
+    x, k, y = terms
+    weight = values[1].T if k == x[-1:] + y[-1:] else values[1]
+    if (
+        {k, k[::-1]}.isdisjoint({x[-1:] + y[-1:]})
+        or x[:-1] != y[:-1]
+        or len(x) != len(values[0].axes)
+        or len({*x, *y}) != len(x) + 1
+    ):
+        raise Refusal(f"equation={equation[:60]!r}; only the last dimension can be multiplied, by a matrix")
+    return linear(r, values[0], weight, None, (*node.inputs, *_scope(node)))
+
+
+def _convolution(r: Reading, node: Node, values: list[Any]) -> Tensor:
+    """A convolution of one step is a product over the channels, which are the second axis."""
+    t, weight, bias, given_of = tensor(values[0]), constant(given(values, 1), "its weight"), given(values, 2), node.attributes
+    is_plain = {*given_of.get("strides", (1,))} == {1} and not any(given_of.get("pads", ())) and given_of.get("group", 1) == 1
+    if weight.ndim < 3 or weight.shape[2:] != (1,) * (weight.ndim - 2) or not is_plain or len(t.axes) != weight.ndim:
+        raise Refusal("nncore has no convolutions but those of one step")
+    found = linear(r, moved(t, 1), weight.reshape(weight.shape[:2]), bias, (*node.inputs, *_scope(node)))
+    return moved(found, len(found.axes) - 1, 1)
+
+
 # Norms --------------------------------------------------------------------------------------------------------------------------
 
 
@@ -214,6 +242,8 @@ def _pool(kind: Any, times_steps: bool = False) -> Entry:
 
 ENTRIES: dict[str, Callable[..., Any]] = {
     "BatchNormalization": _batch_norm,
+    "Conv": _convolution,
+    "Einsum": _einsum,
     "Gather": _gather,
     "Gemm": _gemm,
     "GlobalAveragePool": _pool(layers.GlobalAveragePooling1D),

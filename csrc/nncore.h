@@ -88,6 +88,8 @@ typedef struct {
   int input[NNC_MAX_INPUTS];
   nnc_sizes size;
   nnc_attributes attr;
+  const int64_t *indices; /* take: all of them; a plan copies them */
+  size_t n_indices;
   int shares; /* an earlier op of the same kind and sizes whose parameters this one uses, or -1 */
 } nnc_op_spec;
 

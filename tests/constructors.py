@@ -75,6 +75,8 @@ NEEDED = {
     "Threshold": {"threshold": 0.1, "value": 0.0},
     "Permute": {"dims": 1},
     "RepeatVector": {"n": 2},
+    "Slice": {"start": 1, "stop": 3},
+    "Take": {"indices": [1, 0]},
     "Lambda": {"forward": lambda x: x * 1, "backward": lambda dy, x, y: dy},
     "OneCycle": {"max_lr": 0.1, "total_steps": 10},
     "Warmup": {"schedule": 0.1, "steps": 3},

@@ -158,6 +158,7 @@ struct nnc_plan {
   nnc_parameter *param;
   int *output;
   char *names;
+  int64_t *indices; /* of its ops */
   size_t elements;  /* of each parameter buffer */
   double flops;     /* multiply-adds of one sample, forward, times two */
   int whole_batch;  /* whether one of its ops is */
@@ -238,6 +239,15 @@ static inline int nnc_plan_weaves(const nnc_plan *plan) {
 nnc_param nnc_python_param(const nnc_plan *plan, const nnc_op *op, int slot);
 nnc_status nnc_infer_shape(nnc_plan *plan, nnc_op *op, nnc_error *error);
 void nnc_mark_time(nnc_plan *plan);
+/* What a slice or a take reads of a dimension of its input: `count` indices from `first` on, `step` apart, or those of the list, which
+ * count from the end if they are negative. axis < 0: there is no such dimension. */
+typedef struct {
+  int axis;
+  size_t first, count;
+  int64_t step;
+  const int64_t *list;
+} nnc_section;
+nnc_section nnc_section_of(const nnc_plan *plan, const nnc_op *op); /* passes/shapes.c */
 /* Whether an op joins values one after the other in time. */
 int nnc_joins_time(const nnc_plan *plan, const nnc_op *op); /* passes/time.c */
 void nnc_fuse(nnc_plan *plan);

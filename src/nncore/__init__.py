@@ -83,12 +83,14 @@ if TYPE_CHECKING:
         Reshape,
         Sigmoid,
         SiLU,
+        Slice,
         Softmax,
         Softplus,
         Softshrink,
         Softsign,
         Step,
         Subtract,
+        Take,
         Tanh,
         Tanhshrink,
         Threshold,
@@ -157,12 +159,14 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "Softplus",
     "Softshrink",
     "Softsign",
     "Step",
     "Subtract",
+    "Take",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -228,6 +232,7 @@ if not TYPE_CHECKING:
 # Functions of higher layers of the package that lower layers call; see _hooks.py.
 _late_calls.merge_values.provide("nncore.layers.merge", "merge_values")
 _late_calls.rescale_value.provide("nncore.layers.merge", "rescale_value")
+_late_calls.index_value.provide("nncore.layers.slicing", "index_value")
 _late_calls.call_layer.provide("nncore.network.standalone", "call_layer")
 _late_calls.call_recurrent.provide("nncore.network.standalone_recurrent", "call_recurrent")
 _late_calls.draw_parameters.provide("nncore.network.standalone_recurrent", "draw_parameters")

@@ -46,6 +46,7 @@ class LateCall:
 
 merge_values = LateCall("merge_values(name, values): call the merging layer of that name, such as Add, on values")
 rescale_value = LateCall("rescale_value(value, scale, offset): call a Rescaling on a value")
+index_value = LateCall("index_value(value, index): a part of a value, through a Slice and the like")
 call_layer = LateCall("call_layer(layer, x, training): the output of a layer for an array, by itself")
 call_recurrent = LateCall("call_recurrent(layer, x, h_0, lengths, training, mask): outputs and last states of a recurrent layer")
 draw_parameters = LateCall("draw_parameters(layer): the parameters of a recurrent layer, drawn now where it is in no model yet")

@@ -150,7 +150,7 @@ class Generator:
             return
         s, rank = v.shape, len(v.shape)
         if rank == 1:
-            layer = self.of(nn.RepeatVector(self.size(4)), nn.Reshape(-1, 1), nn.Reshape(1, -1))
+            layer = self.of(nn.RepeatVector(self.size(4)), nn.Reshape(-1, 1), nn.Reshape(1, -1), self.part(s))
         else:
             start = int(self.rng.integers(1, rank + 1))
             layer = self.of(
@@ -161,8 +161,24 @@ class Generator:
                 nn.Reshape(-1),
                 nn.Reshape(-1, int(np.prod(s[1:])), 1),
                 nn.Reshape(*s),
+                self.part(s),
+                self.part(s),
             )
         self.note(layer(v), v)
+
+    def part(self, shape):
+        """A layer that takes some indices of a dimension; of time, those that shorter sequences have as well."""
+        axis = int(self.rng.integers(1, len(shape) + 1))
+        n = min(shape[axis - 1], OTHER_STEPS - 1)
+        given = self.of(axis, axis - len(shape) - 1)
+        i = int(self.rng.integers(0, n))
+        return self.of(
+            nn.Slice(i, self.of(None, i + 1, -1 if shape[axis - 1] > i + 2 else 99), axis=given),
+            nn.Slice(self.of(0, None), self.of(n, None), self.of(1, 2), given),
+            nn.Slice(-n, None, self.of(1, 2), given),
+            nn.Slice(self.of(None, -1, n - 1), None, -self.size(3), given),
+            nn.Take(self.rng.integers(-n, n, self.size(6)).tolist(), given),
+        )
 
     def recurrent(self):
         v = self.pick(lambda v: len(v.shape) == 2)

@@ -8,7 +8,7 @@ import pytest
 from export.torch_modules import assert_same, module_of
 
 import nncore as nn
-from nncore.errors import ArgumentError
+from nncore.errors import ArgumentError, ShapeError
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +303,39 @@ def test_shapes(torch, change):
     module = module_of(torch, lambda self, x: torch.tanh(change(torch, x)) * 2)
     x = torch.randn(6, 4, 3)
     assert_same(module, nn.from_torch(module, example=x), x)
+
+
+def test_parts_of_time_are_those_of_any_sequence_or_of_one_number_of_steps(torch):
+    """Numbers in forward hold for other sequences, as in torch; numbers that come from the size of the example do not."""
+
+    def any_number(self, x):
+        steps = self.fc(x)
+        return (steps[:, 1:] - steps[:, :-1]).flip(1)[:, :4].mean(1), steps[:, 0], steps[:, -2, :2], steps.roll(1, 1)[:, ::2]
+
+    module = module_of(torch, any_number, fc=torch.nn.Linear(3, 4))
+    model = nn.from_torch(module, example=torch.randn(2, 6, 3))
+    assert not any(isinstance(layer, nn.BatchNorm1d) or not layer.trainable for layer in model.layers)
+    for steps in (6, 9, 5):
+        assert_same(module, model, torch.randn(3, steps, 3))
+    for divided in (
+        lambda self, x: self.fc(x).chunk(2, dim=1)[0],
+        lambda self, x: self.fc(x).split(3, dim=1)[0],
+        lambda self, x: self.fc(x)[:, x.size(1) // 2 :],
+        lambda self, x: self.fc(x).narrow(1, 0, x.shape[1] // 2),
+        lambda self, x: self.fc(x)[:, x.size(1) // 2],
+    ):
+        module = module_of(torch, divided, fc=torch.nn.Linear(3, 4))
+        model = nn.from_torch(module, example=torch.randn(2, 6, 3))
+        assert_same(module, model, torch.randn(3, 6, 3))
+        with pytest.raises(ShapeError):
+            model(np.zeros((3, 8, 3), np.float32))
+
+
+def test_other_lists_of_indices_are_refused(torch):
+    for index in ([True, False, True], [[0, 1]]):
+        module = module_of(torch, lambda self, x, index=index: self.fc(x)[:, index], fc=torch.nn.Linear(3, 3))
+        with pytest.raises(ArgumentError, match="index"):
+            nn.from_torch(module)
 
 
 def len_of(x):

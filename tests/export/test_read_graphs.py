@@ -364,6 +364,67 @@ def test_pools(text, shape, layers, numbers):
     assert kinds(check(proto, numbers(5, 2, 3, 4))) == layers
 
 
+@pytest.mark.parametrize(
+    ("text", "shape", "layers"),
+    [
+        ("y = Slice(x, i1, i3, i2)", "4, 2", ["Slice(start=1, stop=3)"]),
+        ("y = Slice(x, m1, far, i2, m1)", "4, 3", ["Slice(start=2, stop=None, step=-1)"]),
+        ("y = Slice(x, i0, i3, i1, i2)", "2, 3", ["Reshape(shape=(4, 3))", "Slice(start=0, stop=3, step=2, axis=1)"]),
+        ("t = Transpose <perm = [1, 0, 2]> (x) s = Slice(t, i1, i3, i0) y = Transpose <perm = [1, 0, 2]> (s)", "2, 3",
+         ["Reshape(shape=(4, 3))", "Slice(start=1, stop=3, axis=1)"]),
+        ("a, b = Split <axis = -1> (x, parts) y = Concat <axis = -1> (b, a)", "4, 3",
+         ["Slice(start=0, stop=1)", "Slice(start=1, stop=3)", "Concatenate(axis=2)"]),
+        ("y = Gather <axis = -1> (x, chosen)", "4, 4", ["Take(indices=(2, 0, -1, 2))"]),
+        ("y = Gather <axis = 2> (x, rest)", "4, 2", ["Slice(start=1, stop=3)"]),
+        ("y = Gather <axis = 1> (x, i1)", "1, 3", ["Reshape(shape=(4, 3))", "Slice(start=1, stop=2, axis=1)"]),
+        ("y = Gather <axis = 1> (x, m1)", "1, 3", ["LastStep()", "Reshape(shape=(1, 3))"]),
+        ("f = Flatten(x) y = Gather <axis = 1> (f, big)", "3", ["Flatten(start_dim=1, end_dim=-1)", "Take(indices=(11, 0, 5))"]),
+    ],
+)  # fmt: skip
+def test_parts(text, shape, layers, numbers):
+    """Chosen indices are layers, also where the graph has another order of dimensions, and no products with ones and zeros."""
+    constants = {f"i{n}": np.int64([n]) for n in range(4)} | {"m1": np.int64([-1]), "far": np.int64([-(2**63)])}
+    constants |= {
+        "parts": np.int64([1, 2]),
+        "chosen": np.int64([2, 0, -1, 2]),
+        "rest": np.int64([1, 2]),
+        "big": np.int64([11, 0, 5]),
+    }
+    constants = {key: value for key, value in constants.items() if re.search(rf"\b{key}\b", text)}
+    model = check(graph_of(f"g (float[N, 4, 3] x) => (float[N, {shape}] y) {{ {text} }}", **constants), numbers(5, 4, 3))
+    assert [repr(layer) for layer in model.layers] == layers
+
+
+@pytest.mark.parametrize(
+    ("text", "steps"),
+    [
+        ("a = Slice(x, i1, far, i1) b = Slice(x, i0, m1, i1) y = Sub(a, b)", (4, 17)),
+        ("a = Slice(x, m3, far, i1) y = Slice(a, m1, least, i1, m1)", (3, 17)),
+        ("a = Slice(x, i1, i3, i1) f = Flatten(a) y = MatMul(f, w)", (4, 17)),
+        ("a = Slice(x, m3, m1, i1) f = Flatten(a) y = MatMul(f, w)", (4, 17)),
+    ],
+)
+def test_parts_of_open_time(text, steps, numbers):
+    constants = {"i0": 0, "i1": 1, "i3": 3, "m1": -1, "m3": -3, "far": 2**63 - 1, "least": -(2**63)}
+    constants = {key: np.int64([value]) for key, value in constants.items() if re.search(rf"\b{key}\b", text)}
+    constants |= {"w": numbers(6, 2)} if "w)" in text else {}
+    shape = "N, 2" if "w)" in text else "N, M, 3"
+    proto = graph_of(f"g (float[N, T, 3] x) => (float[{shape}] y) {{ {text} }}", **constants)
+    for n in steps:
+        check(proto, numbers(5, n, 3))
+
+
+def test_parts_that_are_not_there(numbers):
+    for text, why in (
+        ("y = Gather <axis = 1> (x, i4)", "parts of a dimension of 4 that are not there"),
+        ("y = Gather <axis = 0> (x, i0)", "chooses samples of the batch"),
+        ("y = Slice(x, i4, far, i2)", "parts of a dimension of 3 that are not there"),
+    ):
+        constants = {key: np.int64([value]) for key, value in {"i0": 0, "i2": 2, "i4": 4, "far": 99}.items() if key in text}
+        with pytest.raises(FileFormatError, match=why):
+            nn.from_onnx(graph_of(f"g (float[N, 4, 3] x) => (float[N, M, L] y) {{ {text} }}", **constants))
+
+
 # What a model is called, and what is refused -------------------------------------------------------------------------------------
 
 

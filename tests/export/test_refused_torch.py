@@ -43,6 +43,7 @@ def test_everything_unknown_is_named_at_once(torch):
         (lambda t: t.nn.Sequential(t.nn.RReLU()), "its slope is random"),
         (lambda t: t.nn.Sequential(t.nn.BatchNorm2d(3)), "nncore has no images"),
         (lambda t: t.nn.Sequential(t.nn.utils.parametrizations.weight_norm(t.nn.Linear(2, 2))), "remove_parametrizations"),
+        (lambda t: t.nn.Sequential(t.nn.AdaptiveAvgPool1d(2)), "output_size=2; only 1 is possible"),
         (lambda t: t.nn.LSTMCell(2, 2), "over the whole sequence"),
         (lambda t: t.nn.TransformerEncoderLayer(4, 2), "TransformerEncoderLayer: nncore has no attention"),
         (lambda t: module_of(t, packed, rnn=t.nn.GRU(3, 4)), "packs sequences; leave that out, and pass lengths="),

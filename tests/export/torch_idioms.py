@@ -191,3 +191,20 @@ def groups_of_features(self, x):
     y = self.fc(x).view(-1, 2, 3)
     first, second = y.unbind(1)
     return torch.softmax(y, dim=1).flatten(1), first.expand(-1, 3) * second, y.select(2, 1), y.narrow(2, 1, 2).amax(dim=(1, 2))
+
+
+@idiom(rows(4, 6), fc=lambda: nn.Linear(6, 6), order=lambda: torch.tensor([2, 0, 1, 5, 4, 3]))
+def features_in_another_order(self, x):
+    y = self.fc(x)[:, self.order]
+    a, b = y.tensor_split(2, dim=1)
+    flow = torch.cat([a, b * torch.exp(a)], dim=-1).flip(1)
+    return flow, y[:, [3, 1, 1]], torch.roll(flow, 2, 1), y.index_select(1, self.order).diff(dim=1), y[:, ::4].amin(1)
+
+
+@idiom(rows(4, 5, 3), fc=lambda: nn.Linear(3, 4), mean=lambda: nn.AdaptiveAvgPool1d(1), top=lambda: nn.AdaptiveMaxPool1d(1))
+def steps_and_channels(self, x):
+    y = self.fc(torch.roll(x, (1, -1), (1, 2))).flip([1, 2])
+    c = y.movedim(1, -1)
+    first, second, third = y.tensor_split([2, 4], dim=1)
+    near = y[:, 1:4:2, [2, 0]].flatten(1)
+    return self.mean(c).squeeze(-1), self.top(c).flatten(1), y[:, 0], near, first - second, third[:, 0, 1:], y[:, y.size(1) // 2 :]

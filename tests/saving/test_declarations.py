@@ -20,6 +20,8 @@ NEEDED = {
     "Reshape": (2, 2),
     "Permute": (1,),
     "RepeatVector": (3,),
+    "Slice": (0, 4),
+    "Take": ([3, 1, 0, 2],),
     "Rescaling": (0.5, -1.0),
     "Threshold": (0.1, -0.2),
     "RNN": (4, 3),
@@ -40,6 +42,8 @@ LAYERS_MADE = [
     nn.Dropout(0.25),
     nn.Step(0.5),
     nn.Concatenate(axis=1),
+    nn.Slice(None, -5, -1, axis=1),
+    nn.Take(np.array([-1, 0, 0, 2]), axis=1),
 ]
 OPTIMIZERS_MADE = [
     *(cls() for cls in dict.fromkeys(nn.optim.OPTIMIZERS.values())),

@@ -131,6 +131,14 @@ def repeat_vector(value, n):
     return Op.of("repeat_vector", "repeat", (value,), n=n)
 
 
+def part(value, axis, start, stop, step=1):
+    return Op.of("slice", "slice", (value,), axis=axis, start=start, stop=stop, step=step)
+
+
+def take(value, axis, *indices):
+    return Op.of("take", "take", (value,), axis=axis, indices=indices)
+
+
 def reshape(value, *dims):
     return Op.of("reshape", "reshape", (value,), dims=dims)
 

@@ -275,6 +275,31 @@ LAYERS = {
             [2, 3, 4],
         ),
     },
+    "slice": {
+        "line": ([(5,)], [nets.linear("a", 0, 5, 8), nets.part(1, -1, 2, 5), nets.linear("b", 2, 3, 2)], None),
+        "every second": ([(5,)], [nets.linear("a", 0, 5, 70), nets.part(1, 1, -1, -70, -2), nets.linear("b", 2, 35, 2)], None),
+        "lines": ([(3, 4)], [nets.linear("a", 0, 4, 6), nets.part(1, 2, 1, 3), nets.linear("b", 2, 2, 2)], None),
+        "steps": ([(5, 3)], [nets.linear("a", 0, 3, 4), nets.part(1, 1, 1, 5, 2), nets.linear("b", 2, 4, 2)], None),
+        "between": ([(2, 5, 3)], [nets.linear("a", 0, 3, 4), nets.part(1, -2, 3, -6, -1), nets.linear("b", 2, 4, 2)], None),
+        "one step": ([(4, 70)], [nets.linear("a", 0, 70, 70), nets.part(1, 1, 2, 3), nets.linear("b", 2, 70, 2)], None),
+        "input": ([(6,)], [nets.part(0, 1, 0, 3), nets.linear("b", 1, 3, 2)], None),
+        "shared input": (
+            [(5,)],
+            [nets.linear("a", 0, 5, 6), nets.part(1, 1, 0, 4), nets.part(1, 1, 5, 0, -2), nets.linear("c", 1, 6, 2)],
+            [2, 3, 4],
+        ),
+    },
+    "take": {
+        "line": ([(5,)], [nets.linear("a", 0, 5, 8), nets.take(1, -1, 3, 1, 0, -1, 3), nets.linear("b", 2, 5, 2)], None),
+        "lines": ([(3, 4)], [nets.linear("a", 0, 4, 70), nets.take(1, 2, 69, 2), nets.linear("b", 2, 2, 2)], None),
+        "steps": ([(3, 4)], [nets.linear("a", 0, 4, 5), nets.take(1, 1, *[2, 0, 2] * 5), nets.linear("b", 2, 5, 2)], None),
+        "input": ([(6,)], [nets.take(0, 1, 5, 5), nets.linear("b", 1, 2, 2)], None),
+        "shared input": (
+            [(5,)],
+            [nets.linear("a", 0, 5, 6), nets.take(1, 1, 4, 4), nets.take(1, 1, 0, 1, 4), nets.linear("c", 1, 6, 2)],
+            [2, 3, 4],
+        ),
+    },
     "embedding": {
         "words": ([(7,)], [nets.embedding(0, 4, 3), nets.linear("a", 1, 3, 2)], None),
         "side by side": ([(7,)], [nets.embedding(0, 4, 3), nets.flatten(1), nets.linear("a", 2, 21, 2)], None),

@@ -276,6 +276,8 @@ static int adds_directly(const nnc_op *op) {
     case NNC_LAYER_concat:
     case NNC_LAYER_permute:
     case NNC_LAYER_repeat_vector:
+    case NNC_LAYER_slice:
+    case NNC_LAYER_take:
     case NNC_LAYER_recurrent:
     case NNC_LAYER_state: return 1;
     default: return 0;

@@ -47,15 +47,21 @@ static nnc_status link_sharing(nnc_plan *plan, nnc_op *op, int *last_sharer, nnc
 }
 
 static nnc_status copy_ops(nnc_plan *plan, const nnc_op_spec *ops, int *last_sharer, nnc_error *error) {
-  size_t bytes = 1;
-  for (int i = 0; i < plan->n_ops; i++) bytes += strlen(ops[i].name) + 1;
+  size_t bytes = 1, n_indices = 0;
+  for (int i = 0; i < plan->n_ops; i++) bytes += strlen(ops[i].name) + 1, n_indices += ops[i].n_indices;
   char *name = plan->names = nnc_alloc(bytes);
-  if (!name) return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the names of %d layers", plan->n_ops);
+  int64_t *indices = plan->indices = n_indices ? nnc_alloc(n_indices * sizeof *indices) : NULL;
+  if (!name || (n_indices && !indices))
+    return nnc_fail(error, NNC_ERROR_MEMORY, "no memory for the names of %d layers", plan->n_ops);
   for (int i = 0; i < plan->n_ops; i++) {
     nnc_op *op = &plan->op[i];
     op->spec = ops[i];
     op->spec.name = strcpy(name, ops[i].name);
     name += strlen(name) + 1;
+    if (ops[i].n_indices) {
+      op->spec.indices = memcpy(indices, ops[i].indices, ops[i].n_indices * sizeof *indices);
+      indices += ops[i].n_indices;
+    }
     op->out = plan->n_inputs + i;
     op->pre = op->out;
     op->epilogue = op->next = op->last[0] = op->last[1] = NNC_NONE;
@@ -194,6 +200,7 @@ void nnc_plan_set_context(nnc_plan *plan, void *context) { plan->caller.context 
   BLOCK(plan->param)                     \
   BLOCK(plan->output)                    \
   BLOCK(plan->names)                     \
+  BLOCK(plan->indices)                   \
   BLOCK(plan->place)                     \
   BLOCK(atomic_load(&plan->spare))       \
   BLOCK(atomic_load(&plan->small_batch)) \

@@ -364,6 +364,60 @@ static nnc_status infer_repeat_vector(nnc_plan *plan, nnc_op *op, nnc_error *err
   return NNC_OK;
 }
 
+/* Python's rule: negative numbers count from the end, and what lies beyond an end of the dimension means that end. */
+static int64_t bounded(int64_t at, int64_t size, int backwards) {
+  if (at < 0) return at < -size ? -backwards : at + size;
+  return at < size ? at : size - backwards;
+}
+
+nnc_section nnc_section_of(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  const struct nnc_slice_sizes *slice = &op->spec.size.slice; /* a take begins with its axis, too */
+  const int64_t axis = slice->axis < 0 ? slice->axis + in->rank : slice->axis - 1;
+  if (axis < 0 || axis >= in->rank) return (nnc_section){.axis = NNC_NONE};
+  const int64_t step = slice->step, size = (int64_t)in->dim[axis], *list = op->spec.indices;
+  if (op->spec.kind == NNC_LAYER_take)
+    return (nnc_section){(int)axis, (size_t)(list[0] < 0 ? list[0] + size : list[0]), op->spec.n_indices, 0, list};
+  const int64_t start = bounded(slice->start, size, step < 0), stop = bounded(slice->stop, size, step < 0);
+  const int64_t span = step < 0 ? start - stop : stop - start, stride = step < 0 ? -step : step;
+  return (nnc_section){(int)axis, (size_t)start, span > 0 ? (size_t)((span - 1) / stride + 1) : 0, step, NULL};
+}
+
+/* The shape of a result that has `count` indices of a dimension of the input; or what is wrong. */
+static nnc_status infer_part(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const nnc_shape *in = &plan->value[op->spec.input[0]].shape;
+  char got[160];
+  const nnc_section range = nnc_section_of(plan, op);
+  if (range.axis < 0)
+    return nnc_fail(error, NNC_ERROR_SHAPE, "%s: axis=%lld does not name a dimension of %s from %s after the batch", op->spec.name,
+                    (long long)op->spec.size.slice.axis, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]));
+  const size_t size = in->dim[range.axis];
+  if (!range.count)
+    return nnc_fail(error, NNC_ERROR_SHAPE,
+                    "%s takes nothing of %s from %s: dimension %d has the indices 0 to %zu; change start, stop or axis",
+                    op->spec.name, nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]), range.axis + 1, size - 1);
+  for (size_t j = 0; range.list && j < range.count; j++)
+    if (range.list[j] >= (int64_t)size || range.list[j] < -(int64_t)size)
+      return nnc_fail(error, NNC_ERROR_SHAPE, "%s takes index %lld of %s from %s: dimension %d has the indices 0 to %zu",
+                      op->spec.name, (long long)range.list[j], nnc_shape_text(got, sizeof got, in), origin(plan, op->spec.input[0]),
+                      range.axis + 1, size - 1);
+  plan->value[op->out].shape = *in;
+  plan->value[op->out].shape.dim[range.axis] = range.count;
+  return NNC_OK;
+}
+
+static nnc_status infer_slice(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  const int64_t step = op->spec.size.slice.step;
+  if (!step || step == INT64_MIN)
+    return nnc_fail(error, NNC_ERROR_VALUE, "%s: step=%lld is not possible", op->spec.name, (long long)step);
+  return infer_part(plan, op, error);
+}
+
+static nnc_status infer_take(nnc_plan *plan, nnc_op *op, nnc_error *error) {
+  if (!op->spec.n_indices) return nnc_fail(error, NNC_ERROR_VALUE, "%s: has no indices", op->spec.name);
+  return infer_part(plan, op, error);
+}
+
 /* The input of the network of which a value is a view, possibly in another shape; or NNC_NONE. */
 static int seen_input(const nnc_plan *plan, int value) {
   while (plan->value[value].producer != NNC_NONE) {

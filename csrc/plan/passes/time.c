@@ -100,9 +100,22 @@ static const char *mixed_by_python(const nnc_plan *plan, const nnc_op *op) {
   return NULL;
 }
 
+/* The first step alone, which every sequence has, has no time. Of the others, lengths do not say which are there. */
+static int is_first_step(const nnc_plan *plan, const nnc_op *op) {
+  const nnc_section range = nnc_section_of(plan, op);
+  return range.axis == 0 && range.first == 0 && range.count == 1;
+}
+
+static const char *mixed_by_slice(const nnc_plan *plan, const nnc_op *op) {
+  if (nnc_section_of(plan, op).axis > 0 || is_first_step(plan, op)) return NULL;
+  return "it takes some of the steps, which sequences of different lengths may not have; LastStep takes the last valid one";
+}
+
 /* Whether the result of an op that reads time steps has none. */
-static int ends_time(const nnc_op *op) {
+static int ends_time(const nnc_plan *plan, const nnc_op *op) {
   switch (op->spec.kind) {
+    case NNC_LAYER_slice:
+    case NNC_LAYER_take: return is_first_step(plan, op);
     case NNC_LAYER_state:
     case NNC_LAYER_pool: return 1;
     case NNC_LAYER_recurrent: return !op->spec.size.recurrent.return_sequences;
@@ -145,7 +158,12 @@ static const char *mixed_by(const nnc_plan *plan, const nnc_op *op) {
     case NNC_LAYER_repeat_vector: return "it repeats a whole sequence; let a recurrent layer without return_sequences sum it up";
     case NNC_LAYER_python:
       mixes = mixed_by_python(plan, op);
-      if (ends_time(op)) return mixes;
+      if (ends_time(plan, op)) return mixes;
+      break;
+    case NNC_LAYER_slice:
+    case NNC_LAYER_take:
+      mixes = mixed_by_slice(plan, op);
+      if (ends_time(plan, op)) return mixes;
       break;
     default: return "it is not known to keep them apart";
   }
@@ -214,7 +232,7 @@ void nnc_mark_time(nnc_plan *plan) {
     for (int j = 0; j < op->spec.n_inputs; j++) reads_time |= plan->value[op->spec.input[j]].timed;
     if (!reads_time) continue;
     op->mixes = mixed_by(plan, op);
-    if (op->mixes || ends_time(op)) continue;
+    if (op->mixes || ends_time(plan, op)) continue;
     plan->value[op->out].timeline = timeline_of_result(plan, op);
     plan->value[op->out].timed = 1;
   }

@@ -76,6 +76,8 @@ cdef extern from "nncore.h":
         int *input
         nnc_sizes size
         nnc_attributes attr
+        const int64_t *indices
+        size_t n_indices
         int shares
 
     ctypedef struct nnc_param:

@@ -43,8 +43,13 @@ cdef nnc_plan *create_plan(BasePlan net, inputs, ops, outputs, nnc_dtype dtype, 
             for d, size in enumerate(dims):
                 shapes[i].dim[d] = dimension(size, i, d)
         names = [in_messages(op.name) for op in ops]  # references that keep the bytes alive
+        indices = []
         for i, op in enumerate(ops):
             fill_op(&specs[i], op, names[i])
+            if op.kind == "take":
+                indices.append(np.array(op.sizes[1:], np.int64))
+                specs[i].n_indices = len(op.sizes) - 1
+                specs[i].indices = <const int64_t *>cnp.PyArray_DATA(indices[len(indices) - 1])
             breathe(i)
         for i, value in enumerate(outputs):
             values[i] = value
@@ -136,7 +141,7 @@ cdef bint has_same_parameters(const nnc_plan *plan, const nnc_plan *other) noexc
 cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     if op.kind not in LAYER_CODES:
         raise ValueError(f"{op.name}: unknown kind of op {op.kind!r}; known are {', '.join(LAYER_CODES)}")
-    if len(op.inputs) > NNC_MAX_INPUTS or len(op.sizes) > NNC_MAX_SIZES or len(op.attributes) > NNC_MAX_ATTRIBUTES:
+    if len(op.inputs) > NNC_MAX_INPUTS or (len(op.sizes) > NNC_MAX_SIZES and op.kind != "take") or len(op.attributes) > NNC_MAX_ATTRIBUTES:
         raise ValueError(f"{op.name}: too many inputs, sizes or attributes")
     spec.kind = LAYER_CODES[op.kind]
     spec.code = op_code("activation", op.code) if op.code else 0
@@ -148,7 +153,8 @@ cdef int fill_op(nnc_op_spec *spec, object op, bytes name) except -1:
     for i, value in enumerate(op.sizes):
         if not -(2**63) <= value < 2**63:
             raise SizeError(f"{op.name}: size {value} does not fit into 64 bits")
-        spec.size.at[i] = value
+        if i < NNC_MAX_SIZES:
+            spec.size.at[i] = value
     if op.kind == "activation":
         fill_attributes(spec.attr.at, "activation", spec.code, op.attributes)
     else:

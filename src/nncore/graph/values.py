@@ -28,7 +28,8 @@ MAX_INPUTS = 64  # the largest number of inputs of a network
 class Value:
     """The result of calling a layer on an `Input`: a place in a network, without data.
 
-    Values can be passed to layers and to `Model`. ``+``, ``-``, ``*`` and ``/`` combine them with other values or with numbers.
+    Values can be passed to layers and to `Model`. ``+``, ``-``, ``*`` and ``/`` combine them with other values or with numbers. An
+    index such as ``x[:, 2:5]`` or ``x[..., -1]`` takes a part of each sample: `Slice`.
 
     Attributes
     ----------
@@ -43,6 +44,8 @@ class Value:
     >>> x = nn.Input((8,))
     >>> x + nn.Linear(8, 8)(x)
     <Value [*, 8] from Add>
+    >>> x[:, 2:5]
+    <Value [*, 3] from Slice>
     """
 
     __slots__ = ("__weakref__", "name", "node", "shape")
@@ -82,6 +85,9 @@ class Value:
     def __neg__(self) -> Value:
         return _rescaled(self, -1.0, 0.0)
 
+    def __getitem__(self, index: Any) -> Value:
+        return cast("Value", _late_calls.index_value(self, index))
+
     if not TYPE_CHECKING:  # what arrays have and values have not; type checkers refuse it themselves
         __iter__ = None
 
@@ -90,9 +96,6 @@ class Value:
             if reflected and method == "__call__" and len(inputs) == 2 and inputs[1] is self:
                 return getattr(self, reflected)(inputs[0])
             raise _refused(f"np.{ufunc.__name__}")
-
-        def __getitem__(self, index: Any) -> Any:
-            raise _refused("[...]")
 
         def __pow__(self, other: Any) -> Any:
             raise _refused("**")

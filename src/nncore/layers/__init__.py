@@ -53,6 +53,7 @@ if TYPE_CHECKING:
     from .python import PythonLayer
     from .recurrent import GRU, LSTM, RNN, Recurrent
     from .shape import Flatten, Permute, RepeatVector, Reshape
+    from .slicing import Slice, Take
     from .smooth import CELU, Exp, LogSigmoid, Mish, Tanhshrink
     from .softmax import LogSoftmax, Softmax
 
@@ -105,12 +106,14 @@ __all__ = [
     "Reshape",
     "SiLU",
     "Sigmoid",
+    "Slice",
     "Softmax",
     "Softplus",
     "Softshrink",
     "Softsign",
     "Step",
     "Subtract",
+    "Take",
     "Tanh",
     "Tanhshrink",
     "Threshold",
@@ -145,6 +148,7 @@ if not TYPE_CHECKING:
             "python": "PythonLayer",
             "recurrent": "GRU LSTM RNN Recurrent",
             "shape": "Flatten Permute RepeatVector Reshape",
+            "slicing": "Slice Take",
             "smooth": "CELU Exp LogSigmoid Mish Tanhshrink",
             "softmax": "LogSoftmax Softmax",
         },

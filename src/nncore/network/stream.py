@@ -146,6 +146,8 @@ def _combines_steps(op: Op, rank: int) -> str | None:
         return "it normalises by the statistics of the whole sequence; use track_running_stats=True"
     if op.kind == "pool":
         return "it needs the end of the sequence; a recurrent layer sums up the steps so far"
+    if op.kind in ("slice", "take") and op.field("axis") in (1, -rank):
+        return "it takes the first one; take parts of the features, or read the steps from the stream"
     if op.kind == "concat" and op.field("axis") in (1, -rank):
         return "it joins its inputs one after the other in time; join them along another axis"
     if op.kind == "python" and not op.field("timewise"):

@@ -54,6 +54,7 @@ def theirs(owner: str, keys: Iterable[str], names: Any) -> dict[str, str]:
         found = {own: key for key, own in matched(names, keys).items() if own in keys}
         missing, unexpected = lacking(keys, found), [key for key in names if key not in found.values()]
         unexpected = unexpected if not any(map(is_fixed, keys)) else []  # buffers, which fixed layers have
+        unexpected = [key for key in unexpected if "int" not in str(getattr(names[key], "dtype", ""))]  # indices of a Take
         if missing or unexpected:
             raise StateDictError(
                 f"{owner}: the keys of names do not fit this model: nothing there for {missing}, nothing here for {unexpected}; "

@@ -69,6 +69,27 @@ def _repeat_vector(b: Body, step: Step) -> None:
     nest(b, shape, [contiguous(shape), broadcast(shape[1:], shape)], lambda i, j: f"{y}[{i}] = {x}[{j}];")
 
 
+def _slice(b: Body, step: Step) -> None:
+    (x,), shape, own, op = b.inputs(step), b.result_shape(step), b.shape(step), step.op
+    axis, steps = op.field("axis") % (len(own) + 1) - 1, contiguous(own)
+    chosen = range(own[axis])[op.field("start") : op.field("stop") : op.field("step")]
+    begin = f"{steps[axis] * chosen[0]} + " if chosen[0] else ""
+    y = b.new(step)
+    steps[axis] *= op.field("step")
+    nest(b, shape, [contiguous(shape), steps], lambda i, j: f"{y}[{i}] = {x}[{begin}{j}];")
+
+
+def _take(b: Body, step: Step) -> None:
+    (x,), y, own, chosen = b.inputs(step), b.new(step), b.shape(step), step.op.field("indices")
+    axis = step.op.field("axis") % (len(own) + 1) - 1
+    outer, size, inner, n = prod(own[:axis]), own[axis], prod(own[axis + 1 :]), len(chosen)
+    array = np.array(chosen) % size
+    table = b.program.constant(("taken", *chosen, size), "taken", array, f"indices of a dimension of {size}", "int")
+    strides = [[n * inner, inner, 1], [size * inner, 0, 1], [0, 1, 0]]
+    at = f"{inner} * " if inner > 1 else ""
+    nest(b, (outer, n, inner), strides, lambda i, j, k: f"{y}[{i}] = {x}[{at}{table}[{k}]{f' + {j}' if j != '0' else ''}];")
+
+
 def _concat(b: Body, step: Step) -> None:
     y, shape = b.new(step), b.result_shape(step)
     axis, begin = step.op.field("axis") % (len(shape) + 1) - 1, 0
@@ -340,4 +361,6 @@ LAYERS: dict[str, Entry] = {
     "glu": _glu,
     "permute": _permute,
     "repeat_vector": _repeat_vector,
+    "slice": _slice,
+    "take": _take,
 }

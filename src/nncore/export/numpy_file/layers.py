@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from ...layers.slicing import FAR
 from ..walk import Step
 from .activations import ACTIVATIONS
 from .recurrent import last_state, recurrent
@@ -57,6 +58,19 @@ def _permute(w: Writer, step: Step) -> str:
 
 def _repeat_vector(w: Writer, step: Step) -> str:
     return f"np.repeat({w.inputs(step)[0]}[:, None], {step.op.field('n')}, axis=1)"
+
+
+def _slice(w: Writer, step: Step) -> str:
+    op, rank = step.op, len(w.value(step).shape) + 1
+    start, stop, stride = (op.field(name) for name in ("start", "stop", "step"))
+    start = "" if start == (0 if stride > 0 else FAR) else start
+    part = f"{start}:{'' if abs(stop) == FAR else stop}{'' if stride == 1 else f':{stride}'}"
+    return f"{w.inputs(step)[0]}[{':, ' * (op.field('axis') % rank)}{part}]"
+
+
+def _take(w: Writer, step: Step) -> str:
+    axis = step.op.field("axis") % (len(w.value(step).shape) + 1)
+    return f"{w.inputs(step)[0]}[{':, ' * axis}{list(step.op.field('indices'))}]"
 
 
 # Normalization ----------------------------------------------------------------------------------------------------------------
@@ -174,4 +188,6 @@ LAYERS: dict[str, Entry] = {
     "glu": _glu,
     "permute": _permute,
     "repeat_vector": _repeat_vector,
+    "slice": _slice,
+    "take": _take,
 }

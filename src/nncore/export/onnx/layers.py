@@ -68,6 +68,16 @@ def _repeat_vector(b: Builder, step: Step) -> str:
     return b.add("Expand", b.unsqueeze(b.inputs(step)[0], 1), b.ints(1, step.op.field("n"), 1))
 
 
+def _slice(b: Builder, step: Step) -> str:
+    fields = [b.ints(step.op.field(name)) for name in ("start", "stop", "axis", "step")]
+    return b.add("Slice", b.inputs(step)[0], *fields)
+
+
+def _take(b: Builder, step: Step) -> str:
+    axis = step.op.field("axis") % (len(b.value(step).shape) + 1)
+    return b.add("Gather", b.inputs(step)[0], b.ints(*step.op.field("indices")), axis=axis)
+
+
 def _embedding(b: Builder, step: Step) -> str:
     (x,) = b.inputs(step)
     indices = x if step.op.inputs[0] in b.indices else b.cast(x, np.int64)
@@ -267,4 +277,6 @@ LAYERS: dict[str, Entry] = {
     "glu": _glu,
     "permute": _permute,
     "repeat_vector": _repeat_vector,
+    "slice": _slice,
+    "take": _take,
 }

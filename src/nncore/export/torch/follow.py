@@ -13,10 +13,10 @@ from ...layers import Flatten, Layer, Reshape
 from ...records import Shape
 from . import layers
 from .functions import full, on, reshaped
-from .layers import RECURRENT, Unknown
+from .layers import RECURRENT, SHAPED, Unknown
 from .recurrent import Uses, uses_of
 from .shapes import FUNCTIONS, value_of
-from .tensors import Batch, Constant, Final, Half, Layers, Source, Tensor, Zeros
+from .tensors import Batch, Constant, Final, Half, Layers, Source, Steps, Tensor, Zeros
 
 
 class SecondBatch(Exception):
@@ -90,7 +90,8 @@ class _Walk:
     def ends(self) -> Ends:
         map_arg = importlib.import_module("torch.fx.node").map_arg
         for node in self.traced.nodes:
-            args, kwargs = map_arg(node.args, self.env.__getitem__), map_arg(node.kwargs, self.env.__getitem__)
+            look_up = self._as_index if _name(node) in _READING else self.env.__getitem__
+            args, kwargs = map_arg(node.args, look_up), map_arg(node.kwargs, look_up)
             if node.op == "output":
                 return Ends(self.inputs, args[0], list(self.layers.values()))
             try:
@@ -103,6 +104,10 @@ class _Walk:
             if (first := _first(node)) in self.env and _is_inplace(self.traced.root, node):
                 self.env[first] = found
         raise AssertionError("a traced module has an output")
+
+    def _as_index(self, node: Any) -> Any:
+        found = self.env[node]
+        return Steps(found) if type(found) is int else found
 
     def _placeholder(self, node: Any, *default: Any) -> Tensor:
         name = node.target
@@ -133,7 +138,7 @@ class _Walk:
             return self._call_recurrent(node, module, x, *args, **kwargs)
         if name == "Identity":
             return x
-        if name in ("Flatten", "Unflatten", "Softmax", "LogSoftmax", "GLU"):
+        if name in ("Flatten", *SHAPED, "Softmax", "LogSoftmax", "GLU"):
             return self._call_shaped(name, module, x)
         if name == "Embedding" and isinstance(x, Tensor) and not _is_given(x.value):
             raise Unknown("its indices are a part of an argument, or computed; make them an argument of forward of their own")
@@ -151,6 +156,8 @@ class _Walk:
             return FUNCTIONS["flatten"](x, m.start_dim, m.end_dim)
         if name == "Unflatten":
             return FUNCTIONS["unflatten"](x, m.dim, m.unflattened_size)
+        if name in _POOLS:
+            return FUNCTIONS[_POOLS[name]](x, -1, True)
         return FUNCTIONS[{"Softmax": "softmax", "LogSoftmax": "log_softmax", "GLU": "glu"}[name]](x, m.dim)
 
     def _layer(self, node: Any, module: Any, **options: Any) -> Layer:
@@ -200,6 +207,14 @@ class _Walk:
         if any(isinstance(part, Constant | Half | Zeros) or part is None for part in parts) or any(p.batch != 1 for p in parts):
             raise Unknown("its initial states; give h_n of another layer, an argument of forward, or a tensor [1, N, hidden]")
         return [value_of(part, "an initial state") for part in parts]
+
+
+_POOLS = {"AdaptiveAvgPool1d": "mean", "AdaptiveMaxPool1d": "amax"}
+_READING = ("getitem", "narrow", "select", "roll", "tensor_split")  #: functions whose numbers are indices
+
+
+def _name(node: Any) -> str:
+    return node.target if isinstance(node.target, str) else getattr(node.target, "__name__", "")
 
 
 def _is_given(value: Value) -> bool:

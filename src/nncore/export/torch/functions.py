@@ -27,7 +27,7 @@ def computed(x: Tensor, value: Value) -> Tensor:
 def tensor_of(x: Any, owner: str) -> Tensor:
     """Return a tensor, or raise Unknown."""
     if isinstance(x, Half):
-        return without(selected(x.state, 1, [x.index]), 1)
+        return without(selected(x.state, 1, slice(x.index, x.index + 1)), 1)
     if isinstance(x, Tensor):
         return x
     raise Unknown(f"{owner} of {said(x)}")
@@ -250,15 +250,15 @@ def reshaped(x: Tensor, shape: Sequence[int], batch: int | None = None) -> Tenso
     return Tensor(record(layer, x.value)[0], batch, arguments=x.arguments)
 
 
-def selected(x: Tensor, label: int, indices: Sequence[int]) -> Tensor:
-    """Return some indices of a dimension: a product with a frozen matrix of zeros and ones."""
-    size = x.value.shape[label - 1]
-    if list(indices) == list(range(size)):
+def selected(x: Tensor, label: int, part: slice | Sequence[int]) -> Tensor:
+    """Return some indices of a dimension."""
+    axis = -1 if label == len(x.value.shape) else label
+    if not isinstance(part, slice):
+        return computed(x, record(nn.Take(part, axis), x.value)[0])
+    start, stop, step = (None if each is None else int(each) for each in (part.start, part.stop, part.step))
+    if (start or 0, stop, step or 1) == (0, None, 1):
         return computed(x, x.value)
-    matrix = np.zeros((len(indices), size))
-    matrix[range(len(indices)), indices] = 1
-    layer = fixed(nn.Linear(size, len(indices), bias=False, trainable=False), weight=matrix)
-    return computed(x, along(x.value, label, lambda value: record(layer, value)[0]))
+    return computed(x, record(nn.Slice(start, stop, step or 1, axis), x.value)[0])
 
 
 def without(x: Tensor, label: int, value: Value | None = None) -> Tensor:
@@ -338,6 +338,7 @@ COMPUTING: dict[str, Callable[..., Any]] = {
     "max": _extreme(nn.Maximum, "max"),
     "min": _extreme(nn.Minimum, "min"),
     **{name: POOLS[name] for name in ("mean", "sum", "amax")},
+    "amin": lambda x, dim, keepdim=False: _extreme(nn.Minimum, "min")(x, dim, keepdim)[0],
     **dict.fromkeys(("abs", "absolute"), lambda x: merged(nn.Maximum(), "abs", [x, _rescaled(x, -1.0, 0.0, "abs")])),
 }
 #: Those that keep the shape of their first argument.
@@ -359,5 +360,5 @@ KEEPING = frozenset(
         "detach",
     }
     | {"add", "iadd", "sub", "isub", "subtract", "mul", "imul", "multiply", "div", "truediv", "itruediv", "neg", "negative"}
-    | {"transpose", "permute", "to", "float", "double", "long"}
+    | {"transpose", "permute", "flip", "to", "float", "double", "long"}
 )

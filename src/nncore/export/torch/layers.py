@@ -133,7 +133,7 @@ TABLE: dict[str, Callable[[Any], Layer]] = {
     **dict.fromkeys(RECURRENT, _recurrent),
 }
 #: Modules that `follow` treats as functions, because what they do depends on the shape of the input.
-SHAPED = ("Unflatten",)
+SHAPED = ("Unflatten", "AdaptiveAvgPool1d", "AdaptiveMaxPool1d")
 
 
 def known(module: Any) -> str | None:
@@ -159,6 +159,8 @@ def problem(module: Any) -> str | None:
     name = known(module)
     if name is None:
         return _HINTS.get(type(module).__name__, "nncore has no such layer; leave it out, or write it with the layers of the table")
+    if (size := getattr(module, "output_size", 1)) not in (1, (1,)):
+        return f"output_size={size}; only 1 is possible, the mean or the maximum of the last dimension"
     if hasattr(module, "parametrizations"):
         return "its weights are parametrized; call torch.nn.utils.parametrize.remove_parametrizations first"
     if is_lazy(module):

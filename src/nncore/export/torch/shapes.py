@@ -1,19 +1,19 @@
-"""What `forward` may call to change shapes or to read a part of a tensor. functions.py has what computes."""
+"""What `forward` may call to change shapes, and indices. functions.py has what computes, parts.py what reads parts."""
 
 from __future__ import annotations
 
 import functools
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from ... import layers as nn
 from ...graph import Value, record
-from .functions import COMPUTING, computed, full, last_step, merged, on, reshaped, said, selected, tensor_of, together, without
+from .functions import COMPUTING, computed, full, merged, on, reshaped, said, selected, tensor_of, together
 from .layers import Unknown
+from .parts import PARTS, index_select, one, place_of, sliced
 from .recurrent import index_of_step, part_of_output
-from .tensors import BATCH, Batch, Final, Half, Layers, Source, Tensor, Zeros
+from .tensors import BATCH, Batch, Constant, Final, Half, Layers, Source, Tensor, Zeros
 
 # Shapes ----------------------------------------------------------------------------------------------------------------------
 
@@ -197,56 +197,22 @@ def _indexed(x: Tensor, parts: Sequence[Any]) -> Tensor:
         elif part is None:
             x, dim = _unsqueeze(x, dim), dim + 1
         elif isinstance(part, slice):
-            x, dim = _sliced(full(x, "a slice"), dim, part), dim + 1
-        elif type(part) is int:
-            x = _one(full(x, "an index"), dim, part)
+            x, dim = sliced(full(x, "a slice"), dim, part), dim + 1
+        elif isinstance(part, list) or (isinstance(part, Constant) and part.tensor.dim() == 1):
+            x, dim = index_select(x, dim, part), dim + 1
+        elif isinstance(part, int) and not isinstance(part, bool):
+            x = one(full(x, "an index"), dim, part)
         else:
-            raise Unknown(f"the index {part!r}; numbers, slices and None are possible")
+            raise Unknown(f"the index {part!r}; numbers, lists of numbers, slices and None are possible")
     return x
 
 
-def _label(x: Tensor, dim: int, what: str) -> tuple[int, int]:
-    """Return which dimension of samples a dimension of torch is, and its size."""
-    label = x.axis(dim, what)
-    if not label:
-        raise Unknown(f"{what} of a tensor {x.sizes()} that chooses samples of the batch")
-    return label, x.value.shape[label - 1]
-
-
-def _sliced(x: Tensor, dim: int, part: slice) -> Tensor:
-    label, size = _label(x, dim, "a slice")
-    chosen = range(*part.indices(size))
-    if not chosen:
-        raise Unknown(f"a slice of a tensor {x.sizes()} that is empty")
-    if part == slice(-1, None) and label == 1 and len(x.value.shape) > 1:  # for any number of steps
-        last = last_step(x, label).value
-        return computed(x, record(nn.Reshape(1, *last.shape), last)[0])
-    return selected(x, label, chosen)
-
-
-def _one(x: Tensor, dim: int, i: int) -> Tensor:
-    label, size = _label(x, dim, "an index")
-    if not -size <= i < size:
-        raise Unknown(f"the index {i} of a dimension of size {size}")
-    if i == -1 and label == 1 and (size > 1 or x.arguments):
-        return last_step(x, label)
-    return without(selected(x, label, [i % size]), label)
-
-
-def _parts(x: Any, sizes: Any, dim: int = 0, *, count: bool = False) -> tuple[Tensor, ...]:
-    """Return x.split(sizes, dim), or x.chunk(sizes, dim) if count is set."""
-    tensor = full(x, "a part")
-    size = _label(tensor, dim, "a part")[1]
-    if isinstance(sizes, int):
-        each = -(-size // sizes) if count else sizes
-        sizes = [min(each, size - first) for first in range(0, size, each)]
-    ends = [0, *itertools.accumulate(sizes)]
-    return tuple(_sliced(tensor, dim, slice(a, b)) for a, b in itertools.pairwise(ends))
-
-
-def _unbind(x: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    tensor = full(x, "unbind")
-    return tuple(_one(tensor, dim, i) for i in range(_label(tensor, dim, "unbind")[1]))
+def _movedim(x: Any, source: Any, destination: Any) -> Tensor:
+    rank = len(full(x, "movedim").labels())
+    old, new = ([d % rank for d in (each if isinstance(each, list | tuple) else [each])] for each in (source, destination))
+    moved = dict(zip(new, old, strict=True))
+    others = iter(d for d in range(rank) if d not in old)
+    return _permute(x, [moved[i] if i in moved else next(others) for i in range(rank)])
 
 
 def _repeat(x: Any, *sizes: Any, expands: bool = False) -> Tensor:
@@ -259,7 +225,7 @@ def _repeat(x: Any, *sizes: Any, expands: bool = False) -> Tensor:
         size = tensor.sizes()[dim]
         if n in (1, -1) or (expands and n == size):
             continue
-        label, size = _label(tensor, dim, "repeat")
+        label, size = place_of(tensor, dim, "repeat")
         if type(n) is not int or n < 1 or (expands and size != 1):
             raise Unknown(f"repeat({', '.join(map(str, wanted))}) of a tensor {tensor.sizes()}")
         if label == size == 1 and len(tensor.value.shape) == 2:
@@ -279,7 +245,7 @@ def _last_layer(x: Tensor, source: Source) -> Tensor:
         return x
     directions = 2 if source.module.bidirectional else 1
     if source.final is None:
-        return selected(x, 1, range(x.value.shape[0])[-directions:])
+        return selected(x, 1, slice(-directions, None))
     return Tensor(record(nn.Reshape(directions, source.module.hidden_size), source.final)[0], 1, last_of=x)
 
 
@@ -354,6 +320,10 @@ def _detached(x: Any, *args: Any) -> Any:
     return x
 
 
+def _divided(*args: Any) -> Any:
+    raise Unknown("a division that rounds; only sizes can be divided so")
+
+
 def _zeros(*args: Any, **kwargs: Any) -> Zeros:
     return Zeros()
 
@@ -361,6 +331,7 @@ def _zeros(*args: Any, **kwargs: Any) -> Zeros:
 #: Every function, method and operator, by its name.
 FUNCTIONS: dict[str, Callable[..., Any]] = {
     **COMPUTING,
+    **PARTS,
     "flatten": _flatten,
     **dict.fromkeys(("view", "reshape"), _view),
     "unflatten": _unflatten,
@@ -378,14 +349,11 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {
     **dict.fromkeys(("contiguous", "clone", "float", "double", "type_as", "cpu"), _same),
     **dict.fromkeys(("to", "type"), _to),
     **dict.fromkeys(("detach", "requires_grad"), _detached),
-    "split": _parts,
-    "chunk": functools.partial(_parts, count=True),
-    "unbind": _unbind,
-    "narrow": lambda x, dim, start, length: _sliced(full(x, "narrow"), dim, slice(start, start + length)),
-    "select": lambda x, dim, index: _one(full(x, "select"), dim, index),
+    **dict.fromkeys(("movedim", "moveaxis"), _movedim),
     **dict.fromkeys(("repeat", "tile"), _repeat),
     "expand": functools.partial(_repeat, expands=True),
     **dict.fromkeys(("long", "int"), _whole),
+    **dict.fromkeys(("floordiv", "mod"), _divided),
     **dict.fromkeys(("zeros", "zeros_like", "new_zeros"), _zeros),
 }
 

@@ -29,6 +29,10 @@ class Batch:
 BATCH = Batch()
 
 
+class Steps(int):
+    """An index that `forward` computes from sizes, such as ``x.size(1) // 2``: as it is for the example."""
+
+
 @dataclass(frozen=True, eq=False)
 class Zeros:
     """A tensor of zeros that `forward` makes, such as an initial state."""

@@ -53,8 +53,6 @@ class Reading:
         How often a tensor is read.
     makers : dict
         From the name of a tensor to its node.
-    selected : int
-        The numbers of the matrices that select, so far.
     work, loop_work : int
         The computations of `recognize` and of `bodies` that may still be made.
     masks : dict
@@ -75,7 +73,7 @@ class Reading:
         self.inputs: dict[str, Value] = {}
         self.ports = {port.name: port for port in graph.inputs}
         self.lengths: set[str] = set()  # inputs that are lengths of sequences
-        self.selected, self.work, self.loop_work = 0, _MOST_COMPUTED, _MOST_LOOPED
+        self.work, self.loop_work = _MOST_COMPUTED, _MOST_LOOPED
         self.cleared: dict[float, str] = {}  # of steps of this number zeros are made, by a node
         self.pools: set[int] = set()  # ids of layers that leave out steps as the graph does
         self.masks: dict[tuple[str, float] | None, str] = {}  # of recurrent layers -> one of their nodes

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .... import layers
+from ....layers.slicing import FAR, Slice
 from .folding import listed, range_of, shape_part, slices, split_sizes
 from .interpret import Entry, tensor
 from .values import ONE, Expanded, Refusal, Size, Sizes, Tensor, axis_of, plain, product, quotient, reshaped
-from .views import materialized, selected
+from .views import dims_are_those_of_the_value, materialized, part, selected
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -115,7 +116,7 @@ def _concat(r: Reading, node: Node, values: list[Any]) -> Tensor:
         len(whole) == 1
         and whole != (0,)
         and all(t.axes == first.axes and len(t.dims) == len(first.dims) for t in tensors)
-        and all(_dims_are_those_of_the_value(r, t) for t in tensors)
+        and all(dims_are_those_of_the_value(r, t) for t in tensors)
         and all(a == b for t in tensors for d, (a, b) in enumerate(zip(t.dims, first.dims, strict=True)) if d != whole[0])
     ):
         tensors = [materialized(r, t) for t in tensors]
@@ -133,27 +134,24 @@ def _concat(r: Reading, node: Node, values: list[Any]) -> Tensor:
     return Tensor(value, tuple(total if d == whole[0] else size for d, size in enumerate(first.dims)), first.axes)
 
 
-def _dims_are_those_of_the_value(r: Reading, t: Tensor) -> bool:
-    return len(t.dims) == len(t.value.shape) + 1 and all(
-        r.concrete(size) == n for size, n in zip(t.dims[1:], t.value.shape, strict=True)
-    )
-
-
 def _slice(r: Reading, node: Node, values: list[Any]) -> Tensor:
     t = tensor(values[0])
     for axis, (start, end, step) in slices(node, values, len(t.axes)).items():
         size = t.shape[axis].known
-        if start == 0 and step == 1 and (end >= 2**31 - 1 or end == size):
+        if start == 0 and step == 1 and (end >= FAR or end == size):
             continue
-        if size is None and (start, step) == (-1, 1) and (end >= 2**31 - 1):
-            chosen: Sequence[int] = [-1]
-        elif size is None:
-            raise Refusal("it takes a part of a dimension whose size is open; of those, only the last step can be taken")
+        t = t._replace(product=None)
+        if size is not None:
+            t = selected(r, t, axis, range_of(start, end, step, size))
+        elif (start, step) == (-1, 1) and end >= FAR:
+            t = selected(r, t, axis, [-1])
+        elif 0 in t.axes[axis]:
+            raise Refusal("it chooses samples of the batch")
         else:
-            chosen = range_of(start, end, step, size)
-            if len(chosen) > 1 << 20:
-                raise Refusal(f"it takes {len(chosen)} numbers")
-        t = selected(r, t._replace(product=None), axis, chosen)
+            same = (start < 0) == (end < 0) and abs(end) < FAR  # ends that are counted from one side
+            count = Size(len(range(start, end, step))) if same else f"part {node.outputs[0]}"
+            ends = (None if abs(each) >= FAR else each for each in (start, end))
+            t = part(r, t, axis, Slice, count, *ends, step)
     return t
 
 

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .... import layers
 from ....graph import Value
 from .values import ONE, Refusal, Size, Tensor, axis_of, plain, product
 
 if TYPE_CHECKING:
     from .interpret import Reading
-
-_MOST_SELECTED = 1 << 20  # numbers of a matrix that selects
 
 
 def materialized(r: Reading, t: Tensor) -> Tensor:
@@ -134,10 +130,7 @@ def combined(r: Reading, layer: Any, tensors: Sequence[Tensor]) -> Tensor:
 
 
 def selected(r: Reading, t: Tensor, axis: int, indices: Sequence[int]) -> Tensor:
-    """Return the tensor with some indices of an axis, which keeps its place.
-
-    The last step in time is a layer of its own. Others are a product with a fixed matrix of zeros and ones.
-    """
+    """Return the tensor with some indices of an axis, which keeps its place. The last step in time is a layer of its own."""
     axis = axis_of(axis, len(t.axes))
     size = t.shape[axis]
     if 0 in t.axes[axis]:
@@ -147,9 +140,40 @@ def selected(r: Reading, t: Tensor, axis: int, indices: Sequence[int]) -> Tensor
         return t
     if len(indices) == 1 and indices[0] in (-1, (size.known or 0) - 1) and (found := _last_step(r, t, axis)) is not None:
         return found
-    if size.known is None:
-        raise Refusal("it chooses parts of a dimension whose size is open; of those, only the last step can be chosen")
-    return _by_matrix(r, t, axis, indices, size.known)
+    n = size.known
+    if n is None:
+        raise Refusal("it chooses indices of a dimension whose size is open")
+    if not indices or any(not -n <= i < n for i in ((indices[0], indices[-1]) if isinstance(indices, range) else indices)):
+        raise Refusal(f"it chooses parts of a dimension of {n} that are not there")
+    first = indices[0] % n
+    chosen = indices if isinstance(indices, range) else range(first, first + len(indices))
+    if list(chosen) == [i % n for i in indices]:
+        end = chosen[-1] + (1 if chosen.step > 0 else -1)
+        return part(r, t, axis, layers.Slice, Size(len(indices)), first, None if end < 0 else end, chosen.step)
+    return part(r, t, axis, layers.Take, Size(len(indices)), [int(i) for i in indices])
+
+
+def dims_are_those_of_the_value(r: Reading, t: Tensor) -> bool:
+    """Return whether a tensor has the dimensions of its value, each by itself."""
+    return len(t.dims) == len(t.value.shape) + 1 and all(
+        r.concrete(size) == n for size, n in zip(t.dims[1:], t.value.shape, strict=True)
+    )
+
+
+def part(r: Reading, t: Tensor, axis: int, kind: Any, size: Size | str, *arguments: Any) -> Tensor:
+    """Return a part of an axis by a Slice or a Take. size: how much it is; or the name of a size that is open as the axis is."""
+    t = t if len(t.axes[axis]) == 1 and dims_are_those_of_the_value(r, t) else materialized(r, t)
+    (d,) = t.axes[axis]
+    value = t.value
+    if isinstance(size, Size) and d == 1 and len(value.shape) > 1 and t.dims[1].known is not None:
+        value = r.apply(layers.Reshape(*value.shape), value)  # so that parts are not taken of another number of steps
+    value = r.apply(kind(*arguments, axis=-1 if d == len(value.shape) else d), value)
+    if isinstance(size, str):
+        size = Size(1, (size,))
+        r.know(size, value.shape[d - 1])
+    elif size.factor != value.shape[d - 1]:
+        raise Refusal(f"it takes {size} steps of an open number of them, which may be fewer")
+    return Tensor(value, (*t.dims[:d], size, *t.dims[d + 1 :]), t.axes)
 
 
 def turned(r: Reading, t: Tensor) -> Tensor:
@@ -168,22 +192,3 @@ def _last_step(r: Reading, t: Tensor, axis: int) -> Tensor | None:
     value = r.apply(layers.LastStep(), moved.value)
     axes = tuple(() if i == axis else tuple(d - 1 if d > 1 else d for d in each) for i, each in enumerate(moved.axes))
     return Tensor(value, (moved.dims[0], *moved.dims[2:]), axes)
-
-
-def _by_matrix(r: Reading, t: Tensor, axis: int, indices: Sequence[int], size: int) -> Tensor:
-    at = t.batch_axis
-    order = [i for i in range(len(t.axes)) if i not in (axis, at)]
-    back = [*order, axis]  # the axis comes last, so that a product can choose of it
-    moved = materialized(r, t._replace(axes=(t.axes[at], *(t.axes[i] for i in back))))
-    if size * len(indices) + r.selected > _MOST_SELECTED or not indices:
-        raise Refusal(f"it chooses {len(indices)} of {size} numbers")
-    if any(not -size <= i < size for i in indices):
-        raise Refusal(f"it chooses parts of a dimension of {size} that are not there")
-    r.selected += size * len(indices)
-    weight = np.zeros((len(indices), size), np.float32)
-    weight[np.arange(len(indices)), [i % size for i in indices]] = 1
-    layer = r.make(layers.Linear, {"weight": weight}, size, len(indices), bias=False, trainable=False)
-    value = r.apply(layer, moved.value)
-    dims = (*moved.dims[:-1], Size(len(indices)))
-    places = {at: (0,), **{i: (n + 1,) for n, i in enumerate(back)}}
-    return Tensor(value, dims, tuple(places[i] for i in range(len(t.axes))))

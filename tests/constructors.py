@@ -106,6 +106,7 @@ NEEDED = {
 
 #: Arguments that only the data can tell to be wrong: a dimension that there is not, a quantity that nobody logs, a file name.
 TOLD_BY_DATA = {"dim", "axis", "start_dim", "end_dim", "output_shape", "mode", "monitor", "filepath", "pos_label"}
+TOLD_BY_DATA |= {"Slice.start", "Slice.stop", "Slice.step"}  # of which only the size tells whether anything is left
 TOLD_BY_DATA |= {"gamma"}  # by which a rate grows, too large for a float after so many steps
 TOLD_BY_DATA |= {"pos_weight", "quantile"}  # one number for each column
 TOLD_BY_DATA |= {f"{name}FocalCrossentropy.alpha" for name in ("Categorical", "SparseCategorical")}

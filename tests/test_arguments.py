@@ -90,7 +90,7 @@ def test_scalars_of_numpy_count_as_the_numbers_they_are(constructor):
         (lambda: nn.Linear(2, 3, activation="relu"), "here it is a layer of its own behind this one"),
         (lambda: nn.Dropout(rate=0.2), "Dropout takes no argument 'rate'; here it is p of Dropout"),
         (lambda: nn.LSTM(2, 3, nonlinearity="relu"), "LSTM takes no argument 'nonlinearity'; RNN has it"),
-        (lambda: nn.Add(axis=1), "Add takes no argument 'axis'; BatchNorm1d, Concatenate have it"),
+        (lambda: nn.Add(axis=1), "Add takes no argument 'axis'; BatchNorm1d, Concatenate, Slice, Take have it"),
         (lambda: nn.optim.Adam(learning_rate=0.1), "Adam takes no argument 'learning_rate'; here it is lr"),
         (lambda: nn.optim.SGD(momentm=0.9), r"SGD takes no argument 'momentm'; did you mean 'momentum'"),
         (lambda: nn.optim.LBFGS(lr=0.9), "LBFGS takes no argument 'lr'"),

@@ -82,7 +82,7 @@ def _slice(b: Body, step: Step) -> None:
 def _take(b: Body, step: Step) -> None:
     (x,), y, own, chosen = b.inputs(step), b.new(step), b.shape(step), step.op.field("indices")
     axis = step.op.field("axis") % (len(own) + 1) - 1
-    outer, size, inner, n = prod(own[:axis]), own[axis], prod(own[axis + 1 :]), len(chosen)
+    outer, size, inner, n = prod(own[:axis]), int(own[axis]), prod(own[axis + 1 :]), len(chosen)
     array = np.array(chosen) % size
     table = b.program.constant(("taken", *chosen, size), "taken", array, f"indices of a dimension of {size}", "int")
     strides = [[n * inner, inner, 1], [size * inner, 0, 1], [0, 1, 0]]

@@ -228,6 +228,8 @@ def _add_predict(a: Assembly, shapes: list[Shape], inputs: list[Argument], outpu
         macro = f"{p.name.upper()}_TIME_STEPS"
         a.macros.append((macro, shapes[p.walk.timed][0], "time steps of a whole sequence"))
         signature = a.signature("predict_steps", *given, "int steps", *results)
+        if not any(re.search(r"\bsteps\b", line) for line in lines):  # where only first steps are read
+            lines.insert(0, "    (void)steps;")
         a.functions.append(Function(f"Predict a shorter sequence: 1 <= steps <= {macro}.", signature, lines))
         lines = [text.wrapped(f"    {a.call('predict_steps', *(e.name for e in inputs), macro, *(e.name for e in outputs))}")]
     a.functions.append(Function("Predict one sample.", a.signature("predict", *given, *results), lines))

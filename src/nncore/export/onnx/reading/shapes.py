@@ -150,8 +150,9 @@ def _slice(r: Reading, node: Node, values: list[Any]) -> Tensor:
         else:
             same = (start < 0) == (end < 0) and abs(end) < FAR  # ends that are counted from one side
             count = Size(len(range(start, end, step))) if same else f"part {node.outputs[0]}"
-            ends = (None if abs(each) >= FAR else each for each in (start, end))
-            t = part(r, t, axis, Slice, count, *ends, step)
+            start, end = (max(-FAR, min(FAR, each)) for each in (start, end))
+            first = None if (start, step < 0) == (FAR, True) else start
+            t = part(r, t, axis, Slice, count, first, None if end == (FAR if step > 0 else -FAR) else end, step)
     return t
 
 

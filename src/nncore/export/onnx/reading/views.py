@@ -171,7 +171,7 @@ def part(r: Reading, t: Tensor, axis: int, kind: Any, size: Size | str, *argumen
     if isinstance(size, str):
         size = Size(1, (size,))
         r.know(size, value.shape[d - 1])
-    elif size.factor != value.shape[d - 1]:
+    elif size.known not in (None, value.shape[d - 1]):
         raise Refusal(f"it takes {size} steps of an open number of them, which may be fewer")
     return Tensor(value, (*t.dims[:d], size, *t.dims[d + 1 :]), t.axes)
 
@@ -179,9 +179,9 @@ def part(r: Reading, t: Tensor, axis: int, kind: Any, size: Size | str, *argumen
 def turned(r: Reading, t: Tensor) -> Tensor:
     """Return a tensor whose steps are read backwards as one that has them in that order."""
     axis = next((i for i, dims in enumerate(t.axes) if dims == (1,)), None)
-    if axis is None or (size := t.dims[1].known) is None:
+    if axis is None:
         raise Refusal("it reads time steps from the last one to the first, which only recurrent layers do")
-    return selected(r, t._replace(product=None, is_backwards=False), axis, range(size - 1, -1, -1))
+    return part(r, t._replace(product=None, is_backwards=False), axis, layers.Slice, t.dims[1], None, None, -1)
 
 
 def _last_step(r: Reading, t: Tensor, axis: int) -> Tensor | None:

@@ -165,7 +165,8 @@ def part(r: Reading, t: Tensor, axis: int, kind: Any, size: Size | str, *argumen
     t = t if len(t.axes[axis]) == 1 and dims_are_those_of_the_value(r, t) else materialized(r, t)
     (d,) = t.axes[axis]
     value = t.value
-    if isinstance(size, Size) and d == 1 and len(value.shape) > 1 and t.dims[1].known is not None:
+    is_whole = kind is layers.Slice and size == t.dims[d]
+    if isinstance(size, Size) and d == 1 and len(value.shape) > 1 and t.dims[1].known is not None and not is_whole:
         value = r.apply(layers.Reshape(*value.shape), value)  # so that parts are not taken of another number of steps
     value = r.apply(kind(*arguments, axis=-1 if d == len(value.shape) else d), value)
     if isinstance(size, str):

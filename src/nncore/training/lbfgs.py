@@ -74,10 +74,10 @@ class _Objective:
     def _sum_of_blocks(self) -> tuple[float, np.ndarray]:
         """Return loss and gradient. Several blocks are averaged by their shares."""
         plan, loss, gradient = self.network.plan, 0.0, np.zeros(1)
-        for data, rows, share in self.source.blocks():
+        for number, (data, rows, share) in enumerate(self.source.blocks()):
             size = data.rows if rows is None else len(rows)
             self.network.ensure_shapes(data.shapes)
-            plan.step = self.start
+            plan.step = self.start + number  # dropout masks of its own
             plan.train(data.x, data.y, data.weight, rows, size, 0, 1, self.rate, self.loss, self.sums, data.lengths)
             loss, gradient = loss + share * self.loss[0], gradient + share * plan.buffers()["moment0"].astype(np.float64)
         self.loss[0] = loss

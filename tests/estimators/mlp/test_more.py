@@ -287,3 +287,16 @@ def test_partial_fit_refuses_classes_that_are_not_the_columns_of_several_labels(
 def test_class_weights_that_leave_nothing(weights):
     with pytest.raises(ValueError, match="class_weight=.*no row"):
         MLPClassifier(4, class_weight=weights, max_iter=1).fit(X, Y)
+
+
+def test_lbfgs_drops_other_units_in_each_block_of_sparse_rows(monkeypatch):
+    """Of equal blocks that drop the same units, the loss would be that of one block."""
+    monkeypatch.setattr("nncore.estimators.mlp.base.BLOCK", 4 * 8)
+    x, y = np.random.default_rng(0).random((4, 8)), np.array([0, 1, 0, 1])
+    nets = [
+        MLPClassifier(30, solver="lbfgs", dropout=0.5, alpha=0.0, max_fun=1, max_iter=1, random_state=0).fit(
+            csr_matrix(rows), labels
+        )
+        for rows, labels in ((x, y), (np.tile(x, (6, 1)), np.tile(y, 6)))
+    ]
+    assert abs(nets[0].loss_ - nets[1].loss_) > 1e-3

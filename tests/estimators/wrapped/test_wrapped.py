@@ -379,6 +379,16 @@ def test_wrong_shapes_of_outputs(sequences):
         Classifier(nn.Model(x, [nn.Linear(2, 1)(x), nn.Linear(2, 1)(x)])).fit(np.zeros((4, 2)), [0, 1, 0, 1])
 
 
+def test_sequences_need_a_network_for_them():
+    X = np.zeros((6, 4, 2))
+    with pytest.raises(
+        ValueError, match=r"Classifier: X is sequences, 3 dimensions, .* pass build, .* or take RecurrentClassifier"
+    ):
+        Classifier().fit(X, [0, 1] * 3)
+    with pytest.raises(ValueError, match="or take RecurrentRegressor"):
+        Regressor().fit(X, np.zeros(6))
+
+
 def test_an_error_before_training_leaves_the_estimator_as_it_was(iris, sequences):
     X, y = iris
     net = Classifier(build, epochs=2, random_state=0).fit(X, y)

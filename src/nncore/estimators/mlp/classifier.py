@@ -110,7 +110,7 @@ class MLPClassifier(Classifying, MLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples. Sparse ones are made dense batch by batch; for "lbfgs" in blocks of 32 MB.
+            The samples. Sparse ones are made dense batch by batch; for "lbfgs" in blocks of 32 MB, with ``batch_norm`` all at once.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type; for several labels at once a matrix of 0 and 1.
         sample_weight : array-like of shape (n_samples,), optional

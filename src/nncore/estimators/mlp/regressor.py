@@ -94,7 +94,7 @@ class MLPRegressor(Regressing, MLP):
         Parameters
         ----------
         X : {array-like, sparse matrix} of shape (n_samples, n_features)
-            The samples. Sparse ones are made dense batch by batch; for "lbfgs" in blocks of 32 MB.
+            The samples. Sparse ones are made dense batch by batch; for "lbfgs" in blocks of 32 MB, with ``batch_norm`` all at once.
         y : array-like of shape (n_samples,) or (n_samples, n_outputs)
             The numbers to predict.
         sample_weight : array-like of shape (n_samples,), optional

@@ -44,9 +44,15 @@ def merged(owner: str, build_params: Any, further: Mapping[str, Any]) -> Any:
     return {**(build_params or {}), **{name[len(PREFIX) :]: value for name, value in further.items()}}
 
 
-def construct(owner: str, build: Any, n_features: int, n_outputs: Any, params: Mapping[str, Any]) -> tuple[Any, bool]:
-    """Return a network, and whether its weights may have been loaded, so that they count."""
+def construct(owner: str, build: Any, shape: tuple[int, ...], n_outputs: Any, params: Mapping[str, Any]) -> tuple[Any, bool]:
+    """Return a network for samples of a shape, and whether its weights may have been loaded, so that they count."""
+    n_features = shape[-1]
     if build is None:
+        if len(shape) > 1:
+            raise ValueError(
+                f"{owner}: X is sequences, {len(shape) + 1} dimensions, and build=None is a network of rows; pass build, for "
+                f"example lambda n, m: nn.Sequential(nn.GRU(n, 32), nn.Linear(32, m)), or take Recurrent{owner}"
+            )
         if params:
             raise ArgumentError(f"{owner}: build_params are for build, which is None")
         if isinstance(n_outputs, list):

@@ -106,4 +106,4 @@ class Regressor(Regresses, Wrapped):
         self._keep(locals())
 
     def _make(self, shape: tuple[int, ...], n_outputs: Any) -> tuple[Any, bool]:
-        return building.construct(type(self).__name__, self.build, shape[-1], n_outputs, self.build_params or {})
+        return building.construct(type(self).__name__, self.build, shape, n_outputs, self.build_params or {})

@@ -41,7 +41,7 @@ def test_steps(ranks, tmp_path):
 NUMPY = """
 import numpy as np
 import nncore as nn
-from checks import RANKS, digest, same_everywhere, say
+from checks import RANKS, digest, like_one_process, same_everywhere, say
 
 rng = np.random.default_rng(0)
 x, y, weight = rng.normal(size=(50, 4)), rng.normal(size=(50, 2)), rng.uniform(0.5, 2, 50)
@@ -85,6 +85,23 @@ assert not lazy.built
 lazy.compile("mse", "sgd", distributed=RANKS)
 lazy.fit([(x[:10], x[:10, :3])], epochs=2, verbose=0)
 same_everywhere(digest(lazy), "lazy")
+
+
+# Metrics of numbers, far from 0; each rank has other first targets.
+def numbers(distributed):
+    found = nn.Sequential(nn.Linear(4, 2, bias_init=nn.init.constant(1e4)), seed=0, dtype="float64")
+    found.compile("mse", "sgd", ["mae", "rmse", "mape", "r2"], weighted_metrics=["r2"], distributed=distributed)
+    return found
+
+
+far = 1e4 + y
+given = dict(epochs=2, batch_size=16, sample_weight=weight, validation_split=0.3, verbose=0)
+trained, _ = like_one_process("metrics of numbers", numbers, lambda m: m.fit(x, far, **given), 1e-9)
+found = RANKS.evaluate(trained, x, far, sample_weight=weight, return_dict=True)
+for key, w in (("r2", np.ones(50)), ("weighted_r2", weight)):
+    mean = np.average(far, axis=0, weights=w)
+    left = (w @ (trained.predict(x) - far) ** 2) / (w @ (far - mean) ** 2)
+    np.testing.assert_allclose(found[key], (1 - left).mean(), rtol=1e-9, err_msg=key)
 say("NumPy")
 """
 

@@ -131,7 +131,7 @@ def _evaluate_batches(
         if watched:
             _show(hooks, config, number, (total, sums, penalty))
     if ranks is not None:
-        total, rows, sums = gathering.of_evaluation(ranks, total, rows, sums)
+        total, rows, sums = gathering.of_evaluation(ranks, config, total, rows, sums)
     if not rows:
         raise EmptyDataError(f"{who}: there are no batches")
     logs = config.logs(*config.evaluated(total, sums, penalty))

@@ -89,7 +89,7 @@ def step(trainer: Trainer, network: Network, data: Data, return_dict: bool) -> A
     ranks.sum(told)
     average(trainer, network, data.rows)
     value = told[0] / max(told[1], 1) if ranks.sync_every > 1 else told[0]
-    return trainer.batch_result(float(value), gathering.total(ranks, sums), return_dict)
+    return trainer.batch_result(float(value), gathering.total(ranks, config, sums), return_dict)
 
 
 def sum_gradients(trainer: Trainer, network: Network) -> None:

@@ -114,4 +114,4 @@ class RanksOfFit:
 
     def total(self, sums: Sums) -> Sums:
         """Return the sums of all ranks; one's own are as before."""
-        return gathering.total(self.ranks, sums)
+        return gathering.total(self.ranks, self.config, sums)

@@ -43,6 +43,11 @@ refused(fit(net(RANKS), epochs=1 + R), ["the argument epochs of fit", "'1'", "'2
 refused(fit(net(RANKS), batch_size=48 + R), ["the argument batch_size"])
 refused(fit(net(RANKS), n=200 + R), ["the number of rows", "200", "201"])
 refused(fit(net(RANKS), validation_split=0.25 * R), ["the kind of data"])
+refused(fit(net(RANKS), sample_weight=[None, np.ones(203)][R]), ["x, y and weights (seed what is drawn at random", "none"])
+refused(fit(net(RANKS), validation_data=(x[R:9], y[R:9])), ["the validation data (seed", "9 rows", "8 rows"])
+x = x + 0.5 * R
+refused(fit(net(RANKS)), ["x, y and weights (seed what is drawn at random, or pass MPI(sharded=True)"])
+x = x - 0.5 * R + 1e-9 * R  # what another processor has rounded
 model = net(RANKS)
 refused(fit(model, batch_size=48 - 48 * R), ["rank 1", "batch_size"] if R == 0 else ["batch_size"], nn.errors.NncoreError)
 refused(fit(model, callbacks=[nn.callbacks.ModelCheckpoint("{nothing}.safetensors")]), ["nothing"], nn.errors.NncoreError)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
 
 from ..hooks import checked, for_first
 from ..sources import ArraySource
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
     from ..sources import BatchSource
     from .base import Ranks
 
+_WITHOUT_SHARDS = " (seed what is drawn at random, or pass MPI(sharded=True) if each rank has rows of its own)"
 _SAME = ("epochs", "initial_epoch", "batch_size", "shuffle", "accumulate", "steps_per_epoch")
 
 
@@ -99,5 +102,20 @@ def _described(found: Ready, ranks: Ranks) -> dict[str, str]:
     about = {f"the argument {name} of fit": str(getattr(found.arguments, name)) for name in _SAME}
     about["the kind of data"] = f"{type(found.source).__name__}, validation: {found.validation is not None}"
     if isinstance(found.source, ArraySource) and not ranks.sharded:
+        data, held = found.source.data, found.arguments.validation_data
         about["the number of rows"] = str(found.source.n)
+        about[f"x, y and weights{_WITHOUT_SHARDS}"] = _rows_of([*data.x, *data.y, *(data.weight or ()), data.lengths])
+        about[f"the validation data{_WITHOUT_SHARDS}"] = _rows_of(held) if isinstance(held, list | tuple) else ""
     return about
+
+
+def _rows_of(arrays: Sequence[Any]) -> str:
+    """Return the sums of the first, the middle and the last row of arrays, so roughly that it does not depend on the processor."""
+    found = []
+    for each in arrays:
+        if isinstance(each, np.ndarray) and each.dtype.kind in "biuf" and each.ndim and len(each):
+            rows = each[[0, len(each) // 2, -1]].astype(np.float64).reshape(3, -1)
+            found.append(f"{len(each)} rows with the sums " + ", ".join(f"{each:.2g}" for each in np.abs(rows).sum(axis=1)))
+        else:
+            found.append("none" if each is None else "others")
+    return "; ".join(found)

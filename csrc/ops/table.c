@@ -27,7 +27,8 @@
 #ifndef __AVX512F__
 #define LOSS(name) KERNEL(name)
 #elif NNC_BUILD_F64
-#define LOSS(name) NNC_JOIN(name, avx2, f64)
+#define LOSS(name) NNC_JOIN(name, avx2, f64) /* but for its own: */
+#define nnc_sparse_categorical_crossentropy_logits_avx2_f64 nnc_sparse_categorical_crossentropy_logits_avx512_f64
 #else
 #define LOSS(name) NNC_JOIN(name, avx2, f32) /* but for its own: */
 #define nnc_binary_crossentropy_avx2_f32 nnc_binary_crossentropy_avx512_f32

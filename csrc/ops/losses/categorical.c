@@ -12,8 +12,8 @@
  * elsewhere. NaN, +inf, or a row of -inf makes the whole row NaN. A row whose index is not in [0, C) is
  * ignored: its loss and its gradient are 0.
  *
- * Order of accumulation: as in losses.h. Up to VL classes stay in registers. More classes need three passes over the row; exp d is
- * stored in pred or grad meanwhile.
+ * Order of accumulation: as in losses.h. Up to VL classes stay in registers, doubles with AVX-512 up to 2 VL. More need three passes
+ * over the row; exp d is stored in pred or grad meanwhile.
  */
 #include "ops/losses/losses.h"
 #include "ops/vmath.h"
@@ -61,37 +61,46 @@ INLINE void vsum_all_each(vec *v, size_t n){HALVE(v, n, 8, vadd) HALVE(v, n, 4, 
 }
 #undef HALVE
 
-/* `count` rows (a constant) of at most VL classes, in parallel: one row is a longer chain than the processor looks ahead. label and
- * the other fields of `target` are those of the first row. */
-enum { ROWS_IN_STEP = FEW_REGISTERS ? 1 : 4 };
+/* `count` rows of one vector or two, `parts`, all in parallel: one row is a longer chain than the processor looks ahead. Both are
+ * constants. Two are worth their code for doubles with AVX-512; a row_sum begins by adding them up, too. Vector i is of row i % count,
+ * from column FIRST. label and the other fields of `target` are those of the first row. */
+enum { ROWS_IN_STEP = FEW_REGISTERS ? 1 : 4, PAIRS = NNC_BUILD_F64 && VL == 8 ? 2 : 0 }; /* rows of one vector, of two */
 #define IN_STEP _Pragma("GCC unroll 8") for (size_t i = 0; i < count; i++)
+#define IN_PARTS _Pragma("GCC unroll 8") for (size_t i = 0; i < count * parts; i++)
+#define FIRST (i / count * VL)
+#define LANES (parts == 1 ? cols : loss_lanes(cols - FIRST))
 
 INLINE void softmax_of_narrow_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
-                                   const target_row *target, size_t cols, size_t ld, const real *factor, size_t count) {
+                                   const target_row *target, size_t cols, size_t ld, const real *factor, size_t count,
+                                   size_t parts) {
   vec d[ROWS_IN_STEP], p[ROWS_IN_STEP], t[ROWS_IN_STEP], total[ROWS_IN_STEP], target_sum[ROWS_IN_STEP];
-  IN_STEP d[i] = loss_keep(loss_load(z + i * ld, cols), cols, (real)-INFINITY);
-  IN_STEP total[i] = d[i];
+  IN_PARTS d[i] = loss_keep(loss_load(z + i % count * ld + FIRST, LANES), LANES, (real)-INFINITY);
+  IN_STEP total[i] = parts == 1 ? d[i] : vmax(d[count + i], d[i]);
   vmax_all_each(total, count);
-  IN_STEP d[i] -= total[i];
-  vexp_each(p, d, count);
-  IN_STEP t[i] = target_load(&target[i], kind, 0, cols);
-  IN_STEP total[i] = p[i];
+  IN_PARTS d[i] -= total[i % count];
+  vexp_each(p, d, count * parts);
+  IN_PARTS t[i] = target_load(&target[i % count], kind, FIRST, LANES);
+  IN_STEP total[i] = parts == 1 ? p[i] : p[i] + p[count + i];
   vsum_all_each(total, count);
   IN_STEP sums->total[at + i] = total[i][0];
-  IN_STEP p[i] /= total[i];
-  if (pred) IN_STEP loss_store(pred + i * ld, p[i], cols);
+  IN_PARTS p[i] /= total[i % count];
+  if (pred) IN_PARTS loss_store(pred + i % count * ld + FIRST, p[i], LANES);
   IN_STEP target_sum[i] = vset1(1);
   if (kind != TARGET_INDEX) {
-    IN_STEP target_sum[i] = t[i];
+    IN_STEP target_sum[i] = parts == 1 ? t[i] : t[i] + t[count + i];
     vsum_all_each(target_sum, count);
   }
   IN_STEP sums->target_sum[at + i] = target_sum[i][0];
-  if (grad) IN_STEP loss_store(grad + i * ld, (p[i] * target_sum[i] - t[i]) * factor[i], cols);
-  IN_STEP total[i] = vselect(t[i] == 0, vset1(0), t[i] * d[i]);
+  if (grad) IN_PARTS loss_store(grad + i % count * ld + FIRST, (p[i] * target_sum[i % count] - t[i]) * factor[i % count], LANES);
+  IN_PARTS d[i] = vselect(t[i] == 0, vset1(0), t[i] * d[i]);
+  IN_STEP total[i] = parts == 1 ? d[i] : d[i] + d[count + i];
   vsum_all_each(total, count);
   IN_STEP sums->target_dot[at + i] = total[i][0];
 }
 #undef IN_STEP
+#undef IN_PARTS
+#undef FIRST
+#undef LANES
 
 INLINE void softmax_of_wide_rows(target_kind kind, sums_of_rows *sums, size_t at, real *grad, real *pred, const real *z,
                                  const target_row *target, size_t cols, real factor) {
@@ -130,7 +139,8 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
     const size_t n = loss_lanes(rows - first);
     sums_of_rows sums = {{0}, {0}, {0}, {0}};
     for (size_t i = 0, count; i < n; i += count) {
-      count = cols <= VL && n - i >= ROWS_IN_STEP ? ROWS_IN_STEP : 1;
+      const size_t most = cols <= VL ? ROWS_IN_STEP : cols <= 2 * VL && PAIRS ? PAIRS : 1;
+      count = n - i >= most ? most : 1;
       target_row t[ROWS_IN_STEP];
       real factor[ROWS_IN_STEP];
       for (size_t j = 0; j < count; j++) {
@@ -141,9 +151,10 @@ INLINE void crossentropy_of_logits(target_kind kind, double smoothing, real *gra
       }
       const size_t at = (first + i) * ld;
       real *g = grad ? grad + at : NULL, *p = pred ? pred + at : NULL;
-      if (cols > VL) softmax_of_wide_rows(kind, &sums, i, g, p, z + at, &t[0], cols, factor[0]);
-      else if (count == 1) softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, 1);
-      else softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP);
+      if (cols > VL && count > 1) softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, PAIRS, 2);
+      else if (cols > VL) softmax_of_wide_rows(kind, &sums, i, g, p, z + at, &t[0], cols, factor[0]);
+      else if (count == 1) softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, 1, 1);
+      else softmax_of_narrow_rows(kind, &sums, i, g, p, z + at, t, cols, ld, factor, ROWS_IN_STEP, 1);
     }
     const vec w = weight ? loss_load(weight + first, n) : vset1(1);
     /* + 0: a sum of nothing but -0 is +0, as in the sums of wide rows */

@@ -18,9 +18,9 @@ from ...training.hooks import checked
 from .. import seeds
 from .._sklearn import CallbackSupport, ConvergenceWarning, HasMethods, Interval, Options, StrOptions, fail_to_converge, split
 from ..base import BLOCK, Estimator, unchanged_by_errors
+from ..batches import SparseBatches
 from ..targets import Targets
 from ..watching import all_of
-from .batches import SparseBatches
 from .course import Course, Held, Lines
 from .layers import ACTIVATIONS, Views, copy_weights, initialise, linear_layers, per_layer, stack
 from .objectives import Constants, Objective

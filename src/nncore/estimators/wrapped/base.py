@@ -6,7 +6,7 @@ import copy
 from abc import abstractmethod
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
-from math import isfinite
+from math import ceil, isfinite
 from numbers import Integral, Real
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -21,7 +21,8 @@ from ...errors import ArgumentError
 from ...models import Model
 from .. import seeds
 from .._sklearn import CallbackSupport, HasMethods, Interval, StrOptions, check_is_fitted, check_sample_weight
-from ..base import Estimator, relative, unchanged_by_errors
+from ..base import BLOCK, Estimator, relative, unchanged_by_errors
+from ..batches import SparseBatches
 from ..in_parts import samples_of
 from ..watching import all_of
 from . import building, several
@@ -143,7 +144,7 @@ class Wrapped(CallbackSupport, Estimator):
                 samples, y = self._read(given.X, given.y, given.lengths, given.mask, first)
                 weight = check_sample_weight(given.weight, samples.x)
                 n_outputs, weight = self._set_targets(y, weight, first, given.classes)
-                weight, _ = relative(weight, len(samples.x))
+                weight, _ = relative(weight, samples.x.shape[0])
                 seed = seeds.draw(seeds.generator_of(self.random_state))
                 if first:
                     self._begin(samples, n_outputs, seed)
@@ -173,7 +174,7 @@ class Wrapped(CallbackSupport, Estimator):
         made, may_be_loaded = self._make(shape, n_outputs)
         dtype = samples.x.dtype if self.dtype == "auto" else self.dtype
         model = building.fresh(made, may_be_loaded, shape, seed, dtype, self.compute)
-        several.dealt(type(self).__name__, model, samples.x[:1])
+        several.dealt(type(self).__name__, model, _dense(samples.x[:1]))
         head = self._head_of(model)
         self._compile(model, head)
         self._model, self._head, self._made_from = model, head, building.kept(self._architecture())
@@ -198,35 +199,37 @@ class Wrapped(CallbackSupport, Estimator):
         rule.lr = self.lr
         return rule
 
-    def _validation(self, given: Any) -> tuple[Any, ...]:
+    def _validation(self, given: Any) -> Any:
         """Return validation data for `fit` of the model."""
         if not isinstance(given, tuple | list) or not 2 <= len(given) <= 4:
             raise ValueError("validation_data must be (X, y), (X, y, sample_weight) or (X, y, sample_weight, lengths).")
         X, y, weight, lengths = (*given, None, None)[:4]
         samples, y = self._read(X, y, lengths, None, reset=False)
-        found = (self._dealt(samples.x), self._encoded(y), check_sample_weight(weight, samples.x), samples.lengths)
+        weight = check_sample_weight(weight, samples.x)
+        if hasattr(samples.x, "toarray"):
+            return SparseBatches(samples.x, self._encoded(y), weight, _rows_of_block(samples.x), deal=self._dealt)
+        found = (self._dealt(samples.x), self._encoded(y), weight, samples.lengths)
         return found[: 4 if found[3] is not None else 3 if found[2] is not None else 2]
 
     def _train(self, samples: Samples, y: Any, weight: Any, held: Any, is_partial: bool) -> None:
         callbacks = all_of(self, self.callbacks)
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"validation_data": held}
         if self.early_stopping:
             callbacks.append(
                 EarlyStopping("val_loss", min_delta=float(self.tol), patience=int(self.n_iter_no_change), restore_best_weights=True)
             )
             if held is None:
                 options["validation_split"] = float(self.validation_fraction)
+        size = None if self.batch_size is None else int(self.batch_size)
+        if hasattr(samples.x, "toarray"):
+            options = self._in_batches(samples.x, y, weight, size, **options)
+        else:
+            options |= {"x": self._dealt(samples.x), "y": y, "batch_size": size, "shuffle": bool(self.shuffle)}
+            options |= {"sample_weight": weight, **samples.steps}
         self.history_ = self._model.fit(
-            self._dealt(samples.x),
-            y,
             epochs=1 if is_partial else int(self.epochs),
-            batch_size=None if self.batch_size is None else int(self.batch_size),
-            shuffle=bool(self.shuffle),
-            sample_weight=weight,
-            validation_data=held,
             callbacks=callbacks,
             verbose=int(self.verbose),
-            **samples.steps,
             **options,
             **self._fit_options(),
         )
@@ -240,6 +243,28 @@ class Wrapped(CallbackSupport, Estimator):
                 "or take a lower learning rate"
             )
 
+    def _in_batches(
+        self, x: Any, y: Any, weight: Any, size: int | None, validation_data: Any, validation_split: float = 0.0
+    ) -> dict[str, Any]:
+        """Return the arguments of `fit` for sparse rows, which are made dense a batch at a time."""
+        rows = x.shape[0]
+        generator = np.random.default_rng([self._model.seed, self.n_iter_])
+
+        def batches(which: np.ndarray, size: int, generator: Any) -> SparseBatches:
+            chosen = [each[which] for each in y] if isinstance(y, list) else y[which]
+            return SparseBatches(x[which], chosen, None if weight is None else weight[which], size, generator, self._dealt)
+
+        order = np.arange(rows)
+        if validation_split:
+            drawn, count = generator.permutation(rows), ceil(rows * validation_split)
+            if count == rows:
+                raise ValueError(f"validation_fraction={validation_split} of {rows} rows leaves no row for training")
+            validation_data, order = batches(drawn[:count], _rows_of_block(x), None), np.sort(drawn[count:])
+        if self._model.optimizer.full_batch:
+            return {"x": batches(order, _rows_of_block(x), None), "validation_data": validation_data}
+        found = batches(order, size or len(order), generator if self.shuffle else None)
+        return {"x": found, "validation_data": validation_data}
+
     def _fit_options(self) -> dict[str, Any]:
         return {}
 
@@ -250,11 +275,29 @@ class Wrapped(CallbackSupport, Estimator):
         if "_model" not in vars(self):
             check_is_fitted(self)
         if is_in_parts(X):
-            parts = [self._outputs(x) for x in samples_of(X)]
-            return [*map(np.concatenate, zip(*parts, strict=True))] if isinstance(parts[0], list) else np.concatenate(parts)
+            return _joined([self._outputs(x) for x in samples_of(X)])
         samples, _ = self._read(X, NO_Y, lengths, mask, reset=False)
+        if not hasattr(samples.x, "toarray"):
+            return self._predicted(samples.x, samples.steps)
+        step = _rows_of_block(samples.x)
+        return _joined([self._predicted(samples.x[at : at + step].toarray(), {}) for at in range(0, samples.x.shape[0], step)])
+
+    def _predicted(self, x: np.ndarray, steps: dict[str, Any]) -> Any:
         with self._limited():
-            found = self._model.predict(self._dealt(samples.x), **samples.steps)
+            found = self._model.predict(self._dealt(x), **steps)
         if isinstance(found, dict):
             found = [found[name] for name in self._model.output_names]
         return found[0] if isinstance(found, list) and len(found) == 1 else found
+
+
+def _joined(parts: list[Any]) -> Any:
+    """Return the outputs of parts of the samples one after another."""
+    return [*map(np.concatenate, zip(*parts, strict=True))] if isinstance(parts[0], list) else np.concatenate(parts)
+
+
+def _dense(x: Any) -> Any:
+    return x.toarray() if hasattr(x, "toarray") else x
+
+
+def _rows_of_block(x: Any) -> int:
+    return max(1, BLOCK // max(1, x.shape[1]))  # type: ignore[no-any-return]

@@ -86,6 +86,7 @@ class Classifier(Classifies, Wrapped):
     (2,)
     """
 
+    _accepts_sparse: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Wrapped._parameter_constraints,
         **Classifies._parameter_constraints,

@@ -75,7 +75,8 @@ class Classifies(ClassifierMixin, ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, n_steps, n_features), or list of sequences
-            Rows, or sequences. Sequences in a list are arrays [steps, features] of different lengths.
+            Rows, or sequences. Sequences in a list are arrays [steps, features] of different lengths. `Classifier` also takes
+            sparse rows, and makes them dense batch by batch.
         y : array-like of shape (n_samples,) or (n_samples, n_labels)
             Class labels of any type; for several labels at once a matrix of 0 and 1, or several columns of labels.
         sample_weight : array-like of shape (n_samples,), optional
@@ -244,7 +245,8 @@ class Regresses(RegressorMixin, ABC):
         Parameters
         ----------
         X : array-like of shape (n_samples, n_features) or (n_samples, n_steps, n_features), or list of sequences
-            Rows, or sequences. Sequences in a list are arrays [steps, features] of different lengths.
+            Rows, or sequences. Sequences in a list are arrays [steps, features] of different lengths. `Regressor` also takes
+            sparse rows, and makes them dense batch by batch.
         y : array-like of shape (n_samples,), (n_samples, n_outputs) or (n_samples, n_steps, n_outputs)
             Targets, in the shape of the network's output.
         sample_weight : array-like of shape (n_samples,), optional

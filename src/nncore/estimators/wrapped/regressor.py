@@ -70,6 +70,7 @@ class Regressor(Regresses, Wrapped):
     """
 
     _checks: ClassVar[dict[str, Any]] = {"y_numeric": True}
+    _accepts_sparse: ClassVar[bool] = True
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **Wrapped._parameter_constraints,
         "build": [None, callable, HasMethods("state_dict")],

@@ -16,7 +16,7 @@ NO_Y: Any = object()  #: in place of targets, where there are none to check
 class Samples(NamedTuple):
     """Checked samples."""
 
-    x: np.ndarray  #: [N, features] or [N, time, features], float32 or float64
+    x: Any  #: [N, features] or [N, time, features], float32 or float64; or rows in CSR
     lengths: Any = None  #: [N], the number of valid steps
     mask: Any = None  #: [N, time], in their place
 
@@ -81,6 +81,8 @@ def read(own: Any, X: Any, y: Any, lengths: Any, mask: Any, reset: bool, **check
         y = y.reshape(shape)
     steps = either(type(own).__name__, lengths, mask)
     if steps is not None:
+        if hasattr(x, "toarray"):
+            raise ValueError("lengths and mask are for sequences, and X is a sparse matrix of rows.")
         check_consistent_length(x, steps)
     return (Samples(x, steps) if mask is None else Samples(x, None, steps)), y
 
@@ -90,7 +92,8 @@ def _table(own: Any, X: Any, y: Any, reset: bool, checks: dict[str, Any]) -> tup
     if y is NO_Y:
         single = own._rows_are_sequences and own.n_features_in_ == 1 and np.ndim(X) == 2 and np.shape(X)[1] > 1
         return (_array(own, np.asarray(X)[:, :, None], y, reset, {})[0][:, :, 0] if single else own._checked(X)), y
-    return validate_data(own, X, y, dtype=FLOATS, reset=reset, multi_output=True, **checks)  # type: ignore[no-any-return]
+    checks = {"accept_sparse": own._sparse_formats, "multi_output": True, **checks}
+    return validate_data(own, X, y, dtype=FLOATS, reset=reset, **checks)  # type: ignore[no-any-return]
 
 
 def _array(own: Any, X: Any, y: Any, reset: bool, checks: dict[str, Any]) -> tuple[np.ndarray, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -14,12 +14,14 @@ class SparseBatches:
     Parameters
     ----------
     X : sparse matrix
-    y : numpy.ndarray
+    y : numpy.ndarray, or a list of them
     weight : numpy.ndarray or None
     size : int
         Rows of a batch.
-    generator : numpy.random.RandomState or None
+    generator : numpy.random.RandomState, numpy.random.Generator or None
         Draws a new order for each epoch.
+    deal : callable, optional
+        Returns what the network gets of dense rows.
 
     Attributes
     ----------
@@ -27,8 +29,10 @@ class SparseBatches:
         The part of each batch in the mean over all rows, without shuffling. L-BFGS asks for it.
     """
 
-    def __init__(self, X: Any, y: np.ndarray, weight: np.ndarray | None, size: int, generator: Any = None) -> None:
-        self.X, self.y, self.weight, self.size, self.generator = X, y, weight, size, generator
+    def __init__(
+        self, X: Any, y: Any, weight: np.ndarray | None, size: int, generator: Any = None, deal: Callable[[Any], Any] | None = None
+    ) -> None:
+        self.X, self.y, self.weight, self.size, self.generator, self.deal = X, y, weight, size, generator, deal
         self.order = np.arange(X.shape[0])
         starts = range(0, len(self.order), size)
         sums = [min(size, len(self.order) - at) if weight is None else weight[at : at + size].sum() for at in starts]
@@ -42,5 +46,7 @@ class SparseBatches:
             self.generator.shuffle(self.order)
         for at in range(0, len(self.order), self.size):
             rows = slice(at, at + self.size) if self.generator is None else self.order[at : at + self.size]
-            batch = self.X[rows].toarray(), self.y[rows]
+            x = self.X[rows].toarray()
+            y = [each[rows] for each in self.y] if isinstance(self.y, list) else self.y[rows]
+            batch = x if self.deal is None else self.deal(x), y
             yield batch if self.weight is None else (*batch, self.weight[rows])

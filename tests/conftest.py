@@ -29,6 +29,8 @@ ABOVE_THE_KERNELS = (
     ),
     *("network/test_pools.py", "saving/test_fuzz.py", "training/test_larger_than_memory.py", "test_docs.py"),
 )
+# Tests that run each instruction set themselves, whichever is the default.
+OVER_ALL_SETS = ("ops/test_same_bits.py", "truth/test_instruction_sets.py")
 
 
 def pytest_addoption(parser):
@@ -36,7 +38,7 @@ def pytest_addoption(parser):
     parser.addoption(
         "--without-isa-tests",
         action="store_true",
-        help="leave out the tests over the fixtures isa and amx, which choose the set themselves: for a second run",
+        help="leave out the tests that choose the set themselves, as those over the fixtures isa and amx: for a second run",
     )
     parser.addoption(
         "--kernels-again",
@@ -52,12 +54,12 @@ def pytest_report_header(config):
 def pytest_collection_modifyitems(config, items):
     again = config.getoption("kernels_again")
     without_isa_tests = again or config.getoption("without_isa_tests")
-    above = tuple(config.rootpath / "tests" / part for part in ABOVE_THE_KERNELS)
+    above, over_all = (tuple(config.rootpath / "tests" / part for part in parts) for parts in (ABOVE_THE_KERNELS, OVER_ALL_SETS))
 
     def left_out(item):
         return (
             (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive"))
-            or (without_isa_tests and {"isa", "amx"} & set(item.fixturenames))
+            or (without_isa_tests and ({"isa", "amx"} & set(item.fixturenames) or item.path in over_all))
             or (again and any(item.path.is_relative_to(part) for part in above))
         )
 

@@ -129,9 +129,9 @@ def test_checker_sees_spills(isa, tmp_path):
     assert faults(found[f"tile_{rows}x{vecs}_0"], rows, vecs, isa)
 
 
-@pytest.mark.parametrize(("isa", "shape"), [("avx2", "ROWS_3 4"), ("avx512", "ROWS_4 6")])
-def test_checker_sees_a_tile_that_is_too_large(isa, shape, tmp_path):
+def test_checker_sees_a_tile_that_is_too_large(tmp_path):
     """Eight rows of that width need more registers than there are."""
+    isa, shape = "avx2", "ROWS_3 4"
     tiles = (REPOSITORY / "csrc/ops/gemm/tiles.h").read_text()
     assert f"#define {shape}" in tiles
     (tmp_path / "ops/gemm").mkdir(parents=True)

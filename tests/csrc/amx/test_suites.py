@@ -8,28 +8,27 @@ from pathlib import Path
 import pytest
 
 TESTS = Path(__file__).resolve().parents[2]
-#: Files or folders, and what of them: of tests over the fixture isa, those for amx.
-SUITES = [
-    ("ops/bf16", "amx"),
-    ("ops/int8", "amx"),
-    ("models/test_compute.py", ""),
-    ("models/test_quantized.py", ""),
-    ("plan/layers/test_linear_bf16.py", ""),
-    ("plan/layers/test_recurrent_bf16.py", "instruction_set or streams"),
-    ("truth/test_bf16_recurrent.py", ""),
-    ("truth/test_instruction_sets.py", ""),
-    ("reliability", "children"),
-]
+#: Files and folders, and what of them: of tests over the fixture isa, those for amx. Each line is one process.
+SUITES = {
+    "kernels": ("amx", "ops/bf16", "ops/int8"),
+    "models": (
+        "", "models/test_compute.py", "models/test_quantized.py", "plan/layers/test_linear_bf16.py", "truth/test_bf16_recurrent.py",
+        "truth/test_instruction_sets.py",
+    ),
+    "recurrent": ("instruction_set or streams", "plan/layers/test_recurrent_bf16.py"),
+    "forks": ("children", "reliability"),
+}  # fmt: skip
 
 
-@pytest.mark.parametrize(("path", "which"), SUITES, ids=[path for path, _ in SUITES])
-def test_a_suite_passes_on_amx(amx, path, which):
+@pytest.mark.parametrize("which", SUITES)
+def test_a_suite_passes_on_amx(amx, which):
+    words, *paths = SUITES[which]
     if not amx.emulated:
         pytest.skip("this CPU has AMX, so that the suite itself runs on it")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", TESTS / path, "-k", which],
+        [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", words, *(TESTS / path for path in paths)],
         cwd=TESTS.parent, env={**os.environ, **amx.environment, "NNCORE_ISA": "amx"},
-        capture_output=True, text=True, timeout=300, check=False,
+        capture_output=True, text=True, timeout=600, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

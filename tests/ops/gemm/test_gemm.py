@@ -35,10 +35,17 @@ def shapes(layout, m, n, k):
     return (k, m) if layout[0] == "T" else (m, k), (n, k) if layout[1] == "T" else (k, n)
 
 
-def reference(a, b, start, wider):
-    """The product and its bound, both in a wider type: k * eps * (|start| + |A| |b|)."""
-    a, b, start = (x.astype(wider) for x in (a, b, start))
-    return start + a @ b, a.shape[1] * (abs(start) + abs(a) @ abs(b))
+def assert_close(out, a, b, start, what):
+    """Within k * eps * (|start| + |A| |b|) of the product in a wider type; of the rows of a large product in long double, which
+    takes long, some. All rows are within twice that of the product in double."""
+    (m, k), n, wider = a.shape, b.shape[1], WIDER[out.dtype]
+    bound = k * np.finfo(out.dtype).eps * (abs(start) + abs(a).astype(np.float64) @ abs(b).astype(np.float64))
+    few = max(1, m * n * k // 4_000_000) if wider is np.longdouble else 1
+    rows = slice(m // few // 2, None, few)
+    start = np.broadcast_to(start, out.shape)
+    expected = start[rows].astype(wider) + a[rows].astype(wider) @ b.astype(wider)
+    assert np.all(abs(out[rows] - expected) <= bound[rows]), what
+    assert few == 1 or np.all(abs(out - (start + a @ b)) <= 2 * bound), what
 
 
 class Operands:
@@ -46,7 +53,8 @@ class Operands:
 
     def __init__(self, rng, dtype, side):
         self.rng, self.dtype = rng, dtype
-        self.pool = [rng.standard_normal((side + 8, side + 8)).astype(dtype) for _ in range(2)]
+        drawn = rng.standard_normal(65_537).astype(dtype)  # a prime number, so that no two rows are the same
+        self.pool = [np.resize(drawn[i:], (side + 8, side + 8)) for i in range(2)]
 
     def cut(self, rows, cols):
         pool = self.pool[self.rng.integers(2)]
@@ -69,9 +77,8 @@ class Operands:
         result = kernels.gemm(a, b, bias, out, accumulate=mode == 2, **LAYOUTS[layout], isa=isa)
         assert result is out
         left, right = a.T if layout[0] == "T" else a, b.T if layout[1] == "T" else b
-        expected, bound = reference(left, right, start, WIDER[self.dtype])
         shape = f"m={m} n={n} k={k} {layout} mode={mode} gap={gap}"
-        assert np.all(abs(out - expected) <= bound * np.finfo(self.dtype).eps), shape
+        assert_close(out, left, right, start, shape)
         assert np.all(np.isnan(wide[:, n:])), f"wrote between the rows: {shape}"
 
 

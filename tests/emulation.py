@@ -74,7 +74,7 @@ class Amx:
         assert done.returncode == 0, f"{shlex.join(map(str, command))} fails: {done.stderr[-1000:]}"
         return made
 
-    def start(self, code, *arguments, isa="amx", timeout=120, **env):
+    def start(self, code, *arguments, isa="amx", timeout=600, **env):
         """Run a program under NNCORE_ISA=isa to its end, however it ends, and return subprocess.CompletedProcess, with text."""
         return subprocess.run(
             [sys.executable, "-c", textwrap.dedent(code), *map(str, arguments)],

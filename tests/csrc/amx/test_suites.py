@@ -28,7 +28,7 @@ def test_a_suite_passes_on_amx(amx, which):
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", words, *(TESTS / path for path in paths)],
         cwd=TESTS.parent, env={**os.environ, **amx.environment, "NNCORE_ISA": "amx"},
-        capture_output=True, text=True, timeout=600, check=False,
+        capture_output=True, text=True, timeout=1800, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
     assert " passed" in done.stdout

@@ -196,6 +196,8 @@ class Generator:
             "return_sequences": self.chance(0.6),
             "return_state": self.chance(0.3),
         }
+        if cell is nn.GRU:
+            options["reset_after"] = (hidden + layers) % 2 == 0
         if cell is nn.RNN:
             options["nonlinearity"] = self.of("tanh", "relu")
         if layers > 1:

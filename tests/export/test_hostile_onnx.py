@@ -146,7 +146,7 @@ def nested(proto):
 def unnamed(proto):
     node = proto.graph.node[1]
     node.name = node.output[0] = ""
-    node.ClearField("attribute")
+    node.attribute.add(name="clip", type=1, f=3)
 
 
 def renamed(proto):
@@ -157,7 +157,7 @@ def renamed(proto):
     ("change", "text"),
     [
         (cycle, "wait for one another in a circle"),
-        (unnamed, r"GRU \(of '.+'\): linear_before_reset=0"),
+        (unnamed, r"GRU \(of '.+'\): clip=3"),
         (renamed, "there are two of this name"),
         (lambda p: p.graph.node.append(p.graph.node[1]), "there are two of this name"),
         (lambda p: p.graph.input.append(p.graph.input[0]), "there are two of this name"),

@@ -316,11 +316,32 @@ def test_other_conventions_are_reported(keras, h5py, tmp_path, kind):
 
 
 @pytest.mark.parametrize("bias", [True, False])
-def test_a_gru_that_resets_before_the_product_is_refused(keras, h5py, tmp_path, bias):
-    theirs = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(2, reset_after=False, use_bias=bias)])
-    ours = nn.Sequential(nn.GRU(3, 2, bias=bias))
+def test_a_gru_that_resets_before_the_product(keras, h5py, tmp_path, bias, rng):
+    """In one and both directions, in all forms and back."""
+    K = keras.layers
+    make = lambda **more: K.GRU(4, reset_after=False, use_bias=bias, **more)  # noqa: E731
+    theirs = keras.Sequential([keras.Input((5, 3)), K.Bidirectional(make(return_sequences=True)), make()])
+    options = {"bias": bias, "reset_after": False}
+    for kind in KINDS:
+        ours = nn.Sequential(nn.GRU(3, 4, bidirectional=True, return_sequences=True, **options), nn.GRU(8, 4, **options))
+        ours.load_keras_weights(given(keras, randomized(theirs), kind, tmp_path))
+        x = rng.normal(size=(6, 5, 3)).astype("f")
+        np.testing.assert_allclose(ours.predict(x), np.asarray(theirs(x).detach()), atol=1e-5)
+    written = ours.keras_weights()
+    for one, other in zip(written, theirs.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    ours.load_state_dict({name: rng.normal(size=value.shape) for name, value in ours.state_dict().items()})
+    theirs.set_weights(ours.keras_weights())
+    np.testing.assert_allclose(ours.predict(x), np.asarray(theirs(x).detach()), atol=1e-5)
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("after", [True, False])
+def test_a_gru_that_resets_elsewhere_is_refused(keras, h5py, tmp_path, bias, after):
+    theirs = keras.Sequential([keras.Input((4, 3)), keras.layers.GRU(2, reset_after=after, use_bias=bias)])
+    ours = nn.Sequential(nn.GRU(3, 2, bias=bias, reset_after=not after))
     for kind in KINDS if bias else ["model", ".keras", ".h5"]:
-        with pytest.raises(ArgumentError, match="it has reset_after=False: its reset gate acts before the product"):
+        with pytest.raises(ArgumentError, match=f"product with the recurrent kernel, .* make the layer with reset_after={after}"):
             ours.load_keras_weights(given(keras, theirs, kind, tmp_path))
 
 
@@ -346,6 +367,7 @@ def test_other_activations_of_cells_are_refused(keras):
         ),
         ([nn.Linear(3, 2)], [(3, 2)], "1 arrays for the 2 that layer '0'"),
         ([nn.GRU(3, 2)], [(3, 6), (2, 6), (6,)], "reset_after=False"),
+        ([nn.GRU(3, 2, reset_after=False)], [(3, 6), (2, 6), (2, 6)], "reset_after=True"),
         ([nn.LSTM(3, 2)], [(3, 8), (2, 8), (2, 8)], r"takes kernel \(3, 8\), recurrent_kernel \(2, 8\), bias \(8,\)"),
         ([nn.PReLU(3)], [(3, 4)], r"takes alpha \(3,\)"),
         ([nn.Maxout(3, 2)], [(3, 2)], r"layer 0 \(Maxout\) has no counterpart in Keras"),

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from contextlib import redirect_stdout
+from functools import partial
 
 import numpy as np
 import pytest
@@ -107,7 +108,7 @@ def test_extreme_numbers(number, dtype):
     np.testing.assert_allclose(got, model.predict(given), rtol=TOLERANCE[dtype.name], atol=TOLERANCE[dtype.name])
 
 
-@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("cell", [nn.RNN, nn.GRU, partial(nn.GRU, reset_after=False), nn.LSTM])
 def test_streams(cell, rng):
     """Long ones with several layers, learned states, an Embedding in front; one step of one sequence."""
     model = nn.Sequential(

@@ -16,7 +16,7 @@ def numbers(rng):
 
 def recurrent(kind, direction, numbers, layout=0, bias=True, start=None, lengths=None, reads="Y", **attributes):
     """A graph of one operator. start: None, zeros, constant or input. reads: which outputs are those of the graph."""
-    n, size, h, d = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind], 3, 5, 1 + (direction == "bidirectional")
+    n, size, h, d = {"RNN": 1, "GRU": 3, "LSTM": 4}[kind.partition(" ")[0]], 3, 5, 1 + (direction == "bidirectional")
     x_dims = ["N", 4, size] if layout else [4, "N", size]
     state = ["N", d, h] if layout else [d, "N", h]
     tensors = {"W": numbers(d, n * h, size) / 2, "R": numbers(d, n * h, h) / 2}
@@ -41,6 +41,7 @@ def recurrent(kind, direction, numbers, layout=0, bias=True, start=None, lengths
     if lengths:
         given[4] = "lengths"
     options = {**({"linear_before_reset": 1} if kind == "GRU" else {}), **attributes}
+    kind = kind.partition(" ")[0]
     outputs = ["Y", "Y_h", "Y_c"][: 2 + (kind == "LSTM")]
     made = [name if name in reads.split() else "" for name in outputs]
     while not given[-1]:
@@ -59,10 +60,11 @@ def axes_of(reads, layout=0):
 
 
 DIRECTIONS = ("forward", "reverse", "bidirectional")
+KINDS = ["RNN", "GRU", "GRU of ONNX's default", "LSTM"]  # which resets before the product
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_recurrent(kind, direction, numbers):
     d, all_of = 1 + (direction == "bidirectional"), "Y Y_h Y_c" if kind == "LSTM" else "Y Y_h"
     states = [numbers(d, 6, 5) for _ in range(1 + (kind == "LSTM"))]
@@ -73,7 +75,7 @@ def test_recurrent(kind, direction, numbers):
 
 
 @pytest.mark.parametrize("direction", DIRECTIONS)
-@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_batch_first_layout(kind, direction, numbers):
     """ONNX Runtime has time first only, so that the same operator in that layout gives the right values."""
     for start, reads in ((None, "Y Y_h"), ("input", "Y"), ("constant", "Y_h")):
@@ -95,7 +97,7 @@ def test_batch_first_layout(kind, direction, numbers):
             np.testing.assert_allclose(g, w, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_lengths(kind, numbers):
     proto = recurrent(kind, "bidirectional", numbers, lengths=True, reads="Y Y_h")
     x, lengths = numbers(4, 6, 3), np.int32([4, 1, 3, 2, 4, 2])
@@ -105,6 +107,21 @@ def test_lengths(kind, numbers):
     got = model.predict(x.swapaxes(0, 1), lengths=lengths)
     for g, w, axis in zip(got.values(), want, (2, 1), strict=True):
         np.testing.assert_allclose(g, np.moveaxis(w, axis, 0), rtol=1e-5, atol=1e-5)
+
+
+def test_both_gru(numbers):
+    """linear_before_reset is 0 where it is not said. Layers that share weights in another formula are two."""
+    proto, x = recurrent("GRU", "forward", numbers, linear_before_reset=0), numbers(4, 6, 3)
+    assert nn.from_onnx(proto).layers[0].reset_after is False
+    del proto.graph.node[0].attribute[-1]
+    assert check(proto, x, axes=[2]).layers[0].reset_after is False
+    again = proto.graph.node.add()
+    again.CopyFrom(proto.graph.node[0])
+    again.output[0] = "Z"
+    again.attribute.append(helper.make_attribute("linear_before_reset", 1))
+    proto.graph.output.append(helper.make_tensor_value_info("Z", TensorProto.FLOAT, None))
+    model = check(proto, x, axes=[2, 2])
+    assert [layer.reset_after for layer in model.layers if isinstance(layer, nn.GRU)] == [False, True]
 
 
 def test_what_stands_around_a_recurrent_operator(numbers):
@@ -180,7 +197,6 @@ def test_lengths_that_are_the_number_of_steps(numbers):
 @pytest.mark.parametrize(
     ("kind", "options", "text"),
     [
-        ("GRU", {"linear_before_reset": 0}, "GRU .*linear_before_reset=0 resets the state before its product"),
         ("LSTM", {"clip": 3.0}, "clip=3"),
         ("LSTM", {"input_forget": 1}, "input_forget=1"),
         ("RNN", {"activations": ["Softsign"]}, "activations=..Softsign"),

@@ -142,11 +142,6 @@ def _refuse_what_cannot_be_exported(network: Network, what: str) -> None:
             f"{what}: a quantized model multiplies in a way of its own, with a scale per row; export the model that was quantized"
         )
     for op, owner in zip(network.plan.ops, network.plan.owners, strict=True):
-        if op.kind == "recurrent" and op.field("cell") == 4:  # nnc_cell
-            raise ArgumentError(
-                f"{what}: {network.connections.layer_name(owner)} has reset_after=False, which cannot be exported; use a GRU with "
-                "reset_after=True, or save the model and load it with nncore"
-            )
         if op.kind in REFUSED:
             raise ArgumentError(
                 f"{what}: {network.connections.layer_name(owner)} is written in Python, which only nncore can run; make it of "

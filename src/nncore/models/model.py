@@ -478,7 +478,7 @@ class Model(Predictor):
         ShapeError, StateDictError
             The weights do not fit the model. The message names both layers and both shapes.
         ArgumentError
-            Keras' layer computes something else, such as a GRU with ``reset_after=False``.
+            Keras' layer computes something else, such as a GRU with another ``reset_after``.
         FileFormatError
             The file is damaged, or HDF5 of a kind that Keras does not write.
 

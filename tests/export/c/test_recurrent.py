@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,13 +15,19 @@ NETS = int(os.environ.get("NNCORE_FUZZ", "100"))
 STEPS = 5
 
 
+BEFORE = partial(nn.GRU, reset_after=False)
+CELLS = {"RNN": nn.RNN, "GRU": nn.GRU, "GRU before": BEFORE, "LSTM": nn.LSTM}
+
+
 def layer(rng, inputs, sequences, direction=True):
     cell = [nn.RNN, nn.GRU, nn.LSTM][rng.integers(3)]
     more = {"nonlinearity": ["tanh", "relu"][rng.integers(2)]} if cell is nn.RNN else {}
-    learned = bool(rng.integers(2))
+    learned, units = bool(rng.integers(2)), int(rng.integers(1, 11))
+    if cell is nn.GRU:
+        more["reset_after"] = units % 2 == 0
     return cell(
         inputs,
-        int(rng.integers(1, 11)),
+        units,
         num_layers=int(rng.integers(1, 4)),
         bias=bool(rng.random() < 0.8),
         bidirectional=direction and bool(rng.integers(2)),
@@ -132,7 +139,7 @@ def test_random_nets(tmp_path):
 def given_states(seed):
     """An encoder and a decoder that begins with its states; all states are outputs too."""
     rng = np.random.default_rng(seed)
-    cell, two, deep = [nn.RNN, nn.GRU, nn.LSTM][seed % 3], bool(seed & 4), 1 + seed // 8 % 2
+    cell, two, deep = [nn.RNN, nn.GRU, nn.LSTM, BEFORE][seed % 4], bool(seed & 4), 1 + seed // 8 % 2
     source, target = nn.Input((STEPS, 3), "source"), nn.Input((4, 2), "t")
     n = int(rng.integers(1, 9))
     common = {"num_layers": deep, "bidirectional": two, "return_state": True, "return_sequences": bool(seed & 1)}
@@ -159,11 +166,11 @@ def long_stream(cell, seed):
     inputs, units, more = int(rng.integers(1, 9)), int(rng.integers(4, 65)), {}
     if cell == "RNN":
         more = {"nonlinearity": ["tanh", "relu"][seed // 4 % 2]}
-    recurrent = getattr(nn, cell)(inputs, units, num_layers=1 + seed // 2 % 2, return_sequences=True, **more)
+    recurrent = CELLS[cell](inputs, units, num_layers=1 + seed // 2 % 2, return_sequences=True, **more)
     return filled(nn.Sequential(recurrent, nn.Linear(units, 4)).build((1000, inputs)), seed)
 
 
-@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_streams_of_1000_steps(cell, tmp_path):
     """NNCORE_FUZZ=2000: 200 nets of each cell. Every other one has the functions of the library, the others those of the file."""
     models = [long_stream(cell, seed) for seed in range(max(NETS // 10, 4))]
@@ -175,16 +182,16 @@ def test_streams_of_1000_steps(cell, tmp_path):
         check(y, predict, model, [x])
 
 
-@pytest.mark.parametrize("cell", ["RNN", "GRU", "LSTM"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_a_stream_is_the_sequence(cell, tmp_path):
     """Bit for bit, after any number of steps; and what it takes."""
-    recurrent = getattr(nn, cell)(3, 32, num_layers=2, return_sequences=True)
+    recurrent = CELLS[cell](3, 32, num_layers=2, return_sequences=True)
     model = filled(nn.Sequential(recurrent, nn.Linear(32, 4)).build((1000, 3)), 1)
     found = model.to_c()
     library = compiled(found.source, tmp_path)
     x = np.random.default_rng(0).normal(size=(1000, 3)).astype("f")
     np.testing.assert_array_equal(stepped(library, found, x).ravel(), sequence(library, found, x, 1000))
-    rows = {"RNN": 1, "GRU": 4, "LSTM": 4}[cell]  # sums of gates; [x, h, h], and c of two sublayers
+    rows = {"RNN": 1, "GRU": 4, "GRU before": 3, "LSTM": 4}[cell]  # sums of gates; [x, h, h], and c of two sublayers
     assert (found.state, found.ram) == (4 * (3 + 64 + 64 * (cell == "LSTM")), found.state + 4 * rows * 32)
 
 
@@ -265,10 +272,11 @@ def test_who_has_steps():
     assert ("net_step" in forward.source, "net_predict_steps" in forward.source) == (False, False)
 
 
+@pytest.mark.parametrize("after", [True, False])
 @pytest.mark.parametrize("kind", ["float16", "bfloat16", "int8"])
-def test_formats_of_weights(kind, tmp_path):
+def test_formats_of_weights(kind, after, tmp_path):
     """Rounded weights are all that differs: 16 bits in each weight, 8 bits with a scale for each sum of a gate."""
-    layers = [nn.GRU(3, 7, return_sequences=True), nn.LSTM(7, 5)]
+    layers = [nn.GRU(3, 7, return_sequences=True, reset_after=after), nn.LSTM(7, 5)]
     model = filled(nn.Sequential(*layers).build((STEPS, 3)), 0)
     x = np.random.default_rng(0).normal(size=(2, STEPS, 3)).astype("f")
     found = model.to_c(weights=kind)
@@ -284,10 +292,13 @@ def test_formats_of_weights(kind, tmp_path):
 
     for i, n in ((0, 7), (1, 5)):
         w, v = state[f"{i}.weight_ih_l0"], state[f"{i}.weight_hh_l0"]
-        split = 2 * n if i == 0 else 4 * n  # the new gate of a GRU has two sums
+        split = 2 * n if i == 0 else 4 * n  # the new gate of a GRU has two sums if it resets after the product
         together = nearest(np.concatenate([w[:split], v[:split]], 1))
         w[:split], v[:split] = together[:, : w.shape[1]], together[:, w.shape[1] :]
-        if split < len(w):
+        if split < len(w) and after:
             w[split:], v[split:] = nearest(w[split:].copy()), nearest(v[split:].copy())
+        elif split < len(w):
+            together = nearest(np.concatenate([w[split:], v[split:]], 1))
+            w[split:], v[split:] = together[:, : w.shape[1]], together[:, w.shape[1] :]
     model.load_state_dict(state)
     np.testing.assert_allclose(got, model.predict(x), atol=1e-6)

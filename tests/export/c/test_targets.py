@@ -57,6 +57,7 @@ def made():
         "lstm": (lstm, {}),
         "lstm16": (lstm, {"weights": "bfloat16"}),
         "both": (both, {"exp": "fast"}),
+        "before": (nn.Sequential(nn.GRU(3, 6, reset_after=False), nn.Linear(6, 2), seed=0).build((5, 3)), {}),
     }
     for seed, options in zip(range(4, 12), [{}, {"exp": "fast"}, {"weights": "int8"}, {"weights": "float16"}] * 2, strict=True):
         nets[f"random{seed}"] = random_model(seed)[0], options

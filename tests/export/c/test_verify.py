@@ -97,6 +97,7 @@ def test_a_model_of_float64(tmp_path):
     ("make", "shape", "options"),
     [
         (lambda: nn.Sequential(nn.GRU(3, 32), nn.Linear(32, 2), seed=0), (6, 3), {"exp": "fast"}),
+        (lambda: nn.Sequential(nn.GRU(3, 32, reset_after=False), nn.Linear(32, 2), seed=0), (6, 3), {"weights": "int8"}),
         (lambda: nn.Sequential(nn.LSTM(3, 8, return_sequences=True), nn.Linear(8, 2), seed=0), (6, 3), {"workspace": "caller"}),
         (lambda: nn.Sequential(nn.Embedding(9, 4), nn.RNN(4, 8), nn.Linear(8, 2), seed=0), (6,), {"weights": "int8"}),
         (lambda: nn.Sequential(nn.GRU(3, 8), nn.Linear(8, 2), seed=0, dtype="float64"), (6, 3), {"weights": "int8"}),

@@ -1,7 +1,8 @@
 """How recurrent ops are written.
 
-The input of a step lies in front of the state, [x, h], so that one product has both. The GRU resets after the product, so the rows
-of its new gate are two products, of x and of h. Biases that are added to the same sum are added here.
+The input of a step lies in front of the state, [x, h], so that one product has both. The GRU that resets after the product has two
+products for the rows of its new gate, of x and of h. The one that resets before has one of [x, r h], after r h has taken the place
+of h, which waits in that of the sum of r. Biases that are added to the same sum are added here.
 
 In a stream (streams.py), states lie in the caller's struct, and a step is all that is written. Elsewhere they lie in the workspace
 while a loop goes through the sequence.
@@ -18,7 +19,7 @@ from .products import Matrix, matrix, multiply
 from .program import Body, Program, spelt
 from .workspace import Buffer
 
-CELLS = ("tanh", "relu", "gru", "lstm")  #: by the field cell
+CELLS = ("tanh", "relu", "gru", "lstm", "gru_before")  #: by the field cell
 #: The formulas, with g for the sums of the gates, n for the number of units, h and c for the states.
 _FORMULAS = {
     "tanh": ("h = tanh(W x + V h + b)", ["h[j] = TANH(g[j]);"]),
@@ -30,6 +31,14 @@ _FORMULAS = {
             "const TYPE m = TANH(g[2 * n + j] + r * g[3 * n + j]);",
             "h[j] = m + z * (h[j] - m);",
         ],
+    ),
+    "gru_reset": (
+        "r = sigmoid(...); h = r h, and the old h in the place of the sum of r",
+        ["const TYPE old = h[j];", "h[j] = SIGMOID(g[j]) * old;", "g[j] = old;"],
+    ),
+    "gru_before": (
+        "z = sigmoid(...); m = tanh(W x + V (r h) + b); h = (1 - z) m + z h",
+        ["const TYPE m = TANH(g[2 * n + j]);", "h[j] = m + SIGMOID(g[n + j]) * (g[j] - m);"],
     ),
     "lstm": (
         "i, f, o = sigmoid(...); c = f c + i tanh(...); h = o tanh(c)",
@@ -67,7 +76,7 @@ class Direction(NamedTuple):
     @property
     def sums(self) -> int:
         """How many sums a time step makes."""
-        return (4 if self.cell in ("gru", "lstm") else 1) * self.hidden
+        return {"gru": 4, "lstm": 4, "gru_before": 3}.get(self.cell, 1) * self.hidden
 
     @property
     def suffix(self) -> str:
@@ -79,10 +88,13 @@ class Direction(NamedTuple):
         w, v = (self._rows(p, f"weight_{kind}") for kind in ("ih", "hh"))
         b, d = (self._rows(p, f"bias_{kind}") if self.step.op.field("has_bias") else np.zeros(len(w)) for kind in ("ih", "hh"))
         whole = np.concatenate([w, v], axis=1)
-        if self.cell != "gru":
+        if self.cell not in ("gru", "gru_before"):
             return [(self._matrix(p, "", whole, b + d), 0, 0)]
+        gates = (self._matrix(p, "rz", whole[:two], b[:two] + d[:two]), 0, 0)
+        if self.cell == "gru_before":
+            return [gates, (self._matrix(p, "n", whole[two:], b[two:] + d[two:]), 0, two)]
         return [
-            (self._matrix(p, "rz", whole[:two], b[:two] + d[:two]), 0, 0),
+            gates,
             (self._matrix(p, "n_ih", w[two:], b[two:]), 0, two),
             (self._matrix(p, "n_hh", v[two:], d[two:]), self.inputs, two + n),
         ]
@@ -92,7 +104,12 @@ class Direction(NamedTuple):
 
     def _matrix(self, p: Program, part: str, weight: np.ndarray, bias: np.ndarray) -> Matrix:
         ih, hh = (self.step.parameters[f"weight_{kind}_{self.suffix}"] for kind in ("ih", "hh"))
-        names = {"": f"{ih} and {hh}", "rz": f"Rows of r and z of {ih} and {hh}", "n_ih": f"Rows of n of {ih}"}
+        names = {
+            "": f"{ih} and {hh}",
+            "rz": f"Rows of r and z of {ih} and {hh}",
+            "n": f"Rows of n of {ih} and {hh}",
+            "n_ih": f"Rows of n of {ih}",
+        }
         wanted = f"{spelt(ih).replace('_ih', '')}{'_' * bool(part)}{part}"
         return matrix(p, (ih, hh, part), wanted, weight, bias, names.get(part, f"Rows of n of {hh}"))
 
@@ -115,11 +132,11 @@ def stored_together(step: Step) -> list[list[tuple[str, slice]]]:
     for number in range(1 + step.op.field("bidirectional")):
         d, every = Direction(step, number), slice(None)
         w, v = (step.parameters[f"weight_{kind}_{d.suffix}"] for kind in ("ih", "hh"))
-        if d.cell != "gru":
+        if not d.cell.startswith("gru"):
             found.append([(w, every), (v, every)])
             continue
-        two = 2 * d.hidden
-        found += [[(w, slice(two)), (v, slice(two))], [(w, slice(two, None))], [(v, slice(two, None))]]
+        first, new = slice(2 * d.hidden), slice(2 * d.hidden, None)
+        found += [[(w, first), (v, first)], *([[(w, new)], [(v, new)]] if d.cell == "gru" else [[(w, new), (v, new)]])]
     return found
 
 
@@ -175,21 +192,24 @@ def _places(b: Body, step: Step, both: list[Direction]) -> list[tuple[int, Buffe
 def _cell(b: Body, d: Direction, x: str, states: dict[str, str], sums: Buffer, turns: int = 1) -> None:
     """Add the statements of one time step. x: [x, h]; states: pointers to h and c; turns: how often they run."""
     before = b.multiply_adds
-    for weights, begin, at in d.matrices(b.program):
+    for i, (weights, begin, at) in enumerate(d.matrices(b.program)):
+        if i and d.cell == "gru_before":
+            b.line(f"{_routine(b.program, 'gru_reset')}({sums}, {d.hidden}, {states['h']});")
         multiply(b, f"{x} + {begin}" if begin else x, weights, f"{sums} + {at}" if at else sums)
     b.multiply_adds = before + turns * (b.multiply_adds - before)
     b.line(f"{_routine(b.program, d.cell)}({sums}, {d.hidden}, {', '.join(states[kind] for kind in d.kinds)});")
 
 
 def _routine(p: Program, cell: str) -> str:
-    """Return the name of the function that makes the new state of the sums."""
+    """Return the name of the function that makes the new state of the sums, or r h."""
     said, lines = _FORMULAS[cell]
     body = "\n".join(f"        {line}" for line in lines)
     for word in ("tanh", "sigmoid"):
         if word.upper() in body:
             body = body.replace(word.upper(), p.function(word))
     states = ", ".join(f"TYPE *RESTRICT {kind}" for kind in ("hc" if cell == "lstm" else "h"))
-    begin = f"/* {said} */\nstatic void @(const TYPE *RESTRICT g, int n, {states})\n"
+    kind = "TYPE" if cell == "gru_reset" else "const TYPE"
+    begin = f"/* {said} */\nstatic void @({kind} *RESTRICT g, int n, {states})\n"
     source = f"{begin}{{\n    for (int j = 0; j < n; j++) {{\n{body}\n    }}\n}}\n"
     source = source.replace("RESTRICT", f"{p.name.upper()}_RESTRICT").replace("TYPE", p.ctype)
     return p.routine({"tanh": "rnn", "relu": "rnn_relu"}.get(cell, cell), source)

@@ -1,8 +1,8 @@
 """The arrays of each layer in Keras: their names, shapes and order, and how they become the parameters here and back.
 
 Kernels are [in, out] in Keras and [out, in] here. The gates of an LSTM are i, f, c, o there and i, f, g, o here, which is the same.
-Those of a GRU are z, r, h there and r, z, n here. Keras has one bias for an LSTM or a simple RNN. Here are two, of which the sum
-counts. The GRU has two in both, which are the rows of one array [2, 3 * units] in Keras.
+Those of a GRU are z, r, h there and r, z, n here. Keras has one bias for an LSTM, a simple RNN or a GRU(reset_after=False). Here
+are two, of which the sum counts. A GRU that resets after the product has two in both, the rows of one array [2, 3 * units] there.
 """
 
 from __future__ import annotations
@@ -69,10 +69,6 @@ def units_of(network: Network, what: str) -> list[Unit]:
             continue
         key = network.connections.key(i)
         own = getattr(layer, "learn_initial_state", False) or (isinstance(layer, nn.BatchNorm1d) and not layer.track_running_stats)
-        if not getattr(layer, "reset_after", True):
-            raise ArgumentError(
-                f"{what}: {network.connections.layer_name(i)} has reset_after=False, which cannot be exchanged with Keras"
-            )
         if own or not (type(layer).__name__ in _KINDS or isinstance(layer, nn.Recurrent)) or type(layer).__module__[:6] != "nncore":
             option = "learn_initial_state=True" if isinstance(layer, nn.Recurrent) else "track_running_stats=False"
             raise ArgumentError(
@@ -107,7 +103,7 @@ def expected(unit: Unit, config: Mapping[str, Any]) -> list[tuple[str, Shape]]:
         ih, hh = shapes[f"weight_ih{suffix}"], shapes[f"weight_hh{suffix}"]
         arrays += [("kernel", ih[::-1]), ("recurrent_kernel", hh[::-1])]
         if layer.bias:
-            arrays.append(("bias", (2, ih[0]) if isinstance(layer, nn.GRU) else (ih[0],)))
+            arrays.append(("bias", (2, ih[0]) if _has_two(layer) else (ih[0],)))
     return arrays
 
 
@@ -155,8 +151,13 @@ def _write_cell(layer: nn.Recurrent, own: Mapping[str, np.ndarray], suffix: str)
     found = [_gates(layer, own[f"{role}{suffix}"]).T for role in ("weight_ih", "weight_hh")]
     if layer.bias:
         both = [_gates(layer, own[f"{role}{suffix}"]) for role in ("bias_ih", "bias_hh")]
-        found.append(np.stack(both) if isinstance(layer, nn.GRU) else both[0] + both[1])
+        found.append(np.stack(both) if _has_two(layer) else both[0] + both[1])
     return found
+
+
+def _has_two(layer: Layer) -> bool:
+    """Return whether a layer has two biases in Keras."""
+    return isinstance(layer, nn.GRU) and layer.reset_after
 
 
 def _gates(layer: Layer, rows: np.ndarray) -> np.ndarray:
@@ -182,8 +183,8 @@ def refuse(unit: Unit, config: Mapping[str, Any]) -> None:
         return
     if not isinstance(layer, nn.Recurrent):
         return
-    if config.get("reset_after") is False:
-        raise Misfit(RESET_BEFORE)
+    if isinstance(layer, nn.GRU) and config.get("reset_after", layer.reset_after) != layer.reset_after:
+        raise Misfit(_OTHER_RESET[layer.reset_after])
     cell = layer.nonlinearity if isinstance(layer, nn.RNN) else "tanh"
     for name, ours in (("activation", cell), ("recurrent_activation", "sigmoid")):
         if config.get(name, ours) != ours:
@@ -192,16 +193,20 @@ def refuse(unit: Unit, config: Mapping[str, Any]) -> None:
         raise Misfit("it has go_backwards=True; reverse the time steps of the data instead")
 
 
-RESET_BEFORE = (
-    "it has reset_after=False: its reset gate acts before the product with the recurrent kernel, and here after it, as in PyTorch; "
-    "train it in Keras with reset_after=True"
-)
+#: By reset_after of the layer here.
+_OTHER_RESET = {
+    True: "its reset gate acts before the product with the recurrent kernel, here after it; make the layer with reset_after=False",
+    False: "its reset gate acts after the product with the recurrent kernel, here before it; make the layer with reset_after=True",
+}
 
 
-def reset_before(unit: Unit, shapes: Sequence[Shape]) -> bool:
-    """Return whether the arrays are those of a GRU with reset_after=False, which has one bias."""
+def other_reset(unit: Unit, shapes: Sequence[Shape]) -> str:
+    """Return what to do if the arrays are those of a GRU with the other reset_after, which has another bias; or ""."""
     layer = unit.layer
-    return isinstance(layer, nn.GRU) and layer.bias and (3 * layer.hidden_size,) in shapes
+    if not (isinstance(layer, nn.GRU) and layer.bias):
+        return ""
+    size = 3 * layer.hidden_size
+    return _OTHER_RESET[layer.reset_after] if ((size,) if layer.reset_after else (2, size)) in shapes else ""
 
 
 def differences(unit: Unit, config: Mapping[str, Any]) -> list[str]:

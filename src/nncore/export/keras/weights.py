@@ -49,8 +49,8 @@ def _read(unit: Unit, entry: Entry, arrays: Sequence[Array]) -> dict[str, np.nda
     wanted, shapes = units.expected(unit, entry.config), [_shape(unit, each) for each in arrays]
     if shapes == [shape for _, shape in wanted]:
         return units.read(unit, [np.reshape(each.read(), shape) for each, shape in zip(arrays, shapes, strict=True)], entry.config)
-    if units.reset_before(unit, shapes):
-        raise ArgumentError(f"{_WHAT}: {unit} is not {name}: {units.RESET_BEFORE}")
+    if other := units.other_reset(unit, shapes):
+        raise ArgumentError(f"{_WHAT}: {unit} is not {name}: {other}")
     takes = ", ".join(f"{each} {shape}" for each, shape in wanted)
     has = ", ".join(str(each.shape) for each in arrays) or "none"
     hint = _bias_hint(wanted, shapes)

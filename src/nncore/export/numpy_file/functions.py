@@ -250,6 +250,20 @@ def gru(x, w_ih, w_hh, b_ih=None, b_hh=None, *, start=None, counts=None, backwar
     return run(cell, linear(x, w_ih, b_ih), w_hh.shape[1], start or [zero], counts, backwards)
 
 
+def gru_before(x, w_ih, w_hh, b_ih=None, b_hh=None, *, start=None, counts=None, backwards=False):
+    """With the reset before the product."""
+    hidden = w_hh.shape[1]
+    (w, v), (b, d) = np.split(w_hh, [2 * hidden]), (None, None) if b_hh is None else np.split(b_hh, [2 * hidden])
+
+    def cell(given, h):
+        r, z = np.split(sigmoid(given[:, : 2 * hidden] + linear(h, w, b)), 2, axis=-1)
+        n = np.tanh(given[:, 2 * hidden :] + linear(r * h, v, d))
+        return [n + z * (h - n)]
+
+    zero = x.dtype.type(0)
+    return run(cell, linear(x, w_ih, b_ih), hidden, start or [zero], counts, backwards)
+
+
 def lstm(x, w_ih, w_hh, b_ih=None, b_hh=None, *, start=None, counts=None, backwards=False):
     def cell(given, h, c):
         i, f, g, o = np.split(given + linear(h, w_hh, b_hh), 4, axis=-1)

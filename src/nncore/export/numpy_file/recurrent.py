@@ -10,7 +10,7 @@ from math import prod
 from ..walk import Step
 from .writer import Writer
 
-CELLS = ("rnn", "rnn", "gru", "lstm")  # by the field cell: tanh, relu, gru, lstm
+CELLS = ("rnn", "rnn", "gru", "lstm", "gru_before")  # by the field cell: tanh, relu, gru, lstm, gru_before
 
 
 def recurrent(w: Writer, step: Step) -> str:

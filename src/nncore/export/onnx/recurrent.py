@@ -1,7 +1,7 @@
 """How recurrent ops are written: RNN, GRU and LSTM of ONNX, whose tensors have time first.
 
 ONNX has the gates z, r, h and i, o, f, c; here, as in PyTorch, they are r, z, n and i, f, g, o. Both biases are one tensor. The GRU
-resets after the product (linear_before_reset=1). In float64, scan.py writes them.
+resets after the product (linear_before_reset=1) or before it. In float64, scan.py writes them.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ..walk import Step
 from .builder import Builder
 from .scan import scanned
 
-KINDS = ("RNN", "RNN", "GRU", "LSTM")  # by the field cell: tanh, relu, gru, lstm
+KINDS = ("RNN", "RNN", "GRU", "LSTM", "GRU")  # by the field cell: tanh, relu, gru, lstm, gru_before
 #: For each operator, where the blocks of its tensors are among those of nncore.
 GATES = {"RNN": (0,), "GRU": (1, 0, 2), "LSTM": (0, 3, 1, 2)}
 
@@ -30,7 +30,7 @@ def recurrent(b: Builder, step: Step) -> str:
             inputs.pop()
         attributes = {"hidden_size": hidden, **({"direction": "bidirectional"} if directions == 2 else {})}
         if kind == "GRU":
-            attributes["linear_before_reset"] = 1
+            attributes["linear_before_reset"] = int(op.field("cell") == 2)
         if op.field("cell") == 1:
             attributes["activations"] = ["Relu"] * directions
         y, *states = b.add_several(3 if kind == "LSTM" else 2, kind, *inputs, **attributes)

@@ -56,10 +56,13 @@ def _body(b: Builder, step: Step, kind: str, names: dict[str, str], has_valid: b
     outside, b.nodes = b.nodes, []
     before = [b.name(f"{b.layer}/{state}") for state in ("hc" if kind == "LSTM" else "h")]
     given, valid = b.name(f"{b.layer}/given"), b.name(f"{b.layer}/valid") if has_valid else ""
-    carried = b.add("MatMul", before[0], b.parameter(names["weight_hh"], "_transposed", np.transpose))
-    carried = b.add("Add", carried, b.parameter(names["bias_hh"])) if names["bias_hh"] else carried
-    hidden = step.op.field("hidden_size")
-    if kind == "LSTM":
+    weight = b.parameter(names["weight_hh"], "_transposed", np.transpose)
+    bias = b.parameter(names["bias_hh"]) if names["bias_hh"] else ""
+    hidden, resets_before = step.op.field("hidden_size"), step.op.field("cell") == 4
+    carried = "" if resets_before else _linear(b, before[0], weight, bias)
+    if resets_before:
+        after = [_gru_before(b, before[0], given, weight, bias, hidden)]
+    elif kind == "LSTM":
         after = _lstm(b, before, b.add("Add", given, carried), hidden)
     elif kind == "GRU":
         after = [_gru(b, before[0], given, carried, hidden)]
@@ -85,6 +88,22 @@ def _lstm(b: Builder, before: list[str], gates: str, hidden: int) -> list[str]:
     kept = b.add("Mul", b.add("Sigmoid", f), before[1])
     c = b.add("Add", kept, b.add("Mul", b.add("Sigmoid", i), b.add("Tanh", g)))
     return [b.add("Mul", b.add("Sigmoid", o), b.add("Tanh", c)), c]
+
+
+def _linear(b: Builder, x: str, weight: str, bias: str) -> str:
+    product = b.add("MatMul", x, weight)
+    return b.add("Add", product, bias) if bias else product
+
+
+def _gru_before(b: Builder, before: str, given: str, weight: str, bias: str, hidden: int) -> str:
+    """With the reset before the product."""
+    (gates, n), weights, biases = (
+        b.add_several(2, "Split", each, b.ints(2 * hidden, hidden), axis=-1) if each else ["", ""] for each in (given, weight, bias)
+    )
+    gates = b.add("Sigmoid", b.add("Add", gates, _linear(b, before, weights[0], biases[0])))
+    r, z = b.add_several(2, "Split", gates, b.ints(hidden, hidden), axis=-1)
+    n = b.add("Tanh", b.add("Add", n, _linear(b, b.add("Mul", r, before), weights[1], biases[1])))
+    return b.add("Add", n, b.add("Mul", z, b.add("Sub", before, n)))
 
 
 def _gru(b: Builder, before: str, given: str, carried: str, hidden: int) -> str:

@@ -107,10 +107,7 @@ def _planned(node: Node, recurrence: np.ndarray) -> Plan:
     if given_of.get("input_forget", 0):
         raise Refusal("input_forget=1 couples two gates, which are independent in nncore")
     if kind == "GRU" and not given_of.get("linear_before_reset", 0):
-        raise Refusal(
-            "linear_before_reset=0 resets the state before its product; nncore's GRU resets after it (linear_before_reset=1), as "
-            "PyTorch's does, and Keras's with reset_after=True"
-        )
+        options["reset_after"] = False
     return Plan(kind, hidden, direction == "reverse", directions, given_of.get("layout", 0) == 1, options)
 
 

@@ -9,6 +9,8 @@ from nncore.errors import ArgumentError
 from nncore.export.c import weights
 from nncore.export.c.program import Program
 
+STRICT = ["-Wshadow", "-Wsign-conversion", "-Wdouble-promotion", "-Wcast-qual", "-Wcast-align"]
+
 
 def bfloat16(x):
     """The nearest number with 8 significant bits, ties to even, from its exponent."""
@@ -102,3 +104,18 @@ def test_a_model_with_rounded_weights(tmp_path, kind, compiler):
     np.testing.assert_allclose(y, h @ state["2.weight"].astype(np.float64).T + state["2.bias"], atol=2e-6)
     element = {"float16": 2, "bfloat16": 2, "int8": 1, "float64": 8}[kind]
     assert found.flash == (9 * 16 + 16 * 3) * element + 4 * (16 + 3) * (2 if kind == "int8" else 1)
+
+
+@pytest.mark.parametrize("kind", ["int8", "float16", "bfloat16"])
+def test_sixteen_outputs_at_a_time(tmp_path, kind):
+    """Vectors give the bits of single numbers, also where the last ones overlap, with and without a bias."""
+    layers = [nn.Linear(7, 40), nn.Tanh(), nn.Linear(40, 33, bias=False), nn.Linear(33, 16, bias_init="normal"), nn.Linear(16, 15)]
+    model = nn.Sequential(*layers, seed=0)
+    source = model.to_c(weights=kind, exp="fast").source
+    x, found = np.random.default_rng(0).normal(size=(9, 7)).astype("f"), []
+    for name, flags in (("vectors", STRICT), ("numbers", [*STRICT, "-U__SSE2__"])):
+        y = np.zeros((9, 15), "f")
+        compiled(source, tmp_path, *flags, name=name).net_predict_batch(pointer(x), 9, pointer(y))
+        found.append(y)
+    np.testing.assert_array_equal(*found)
+    assert np.ptp(found[0]) > 0.1

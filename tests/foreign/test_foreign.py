@@ -425,7 +425,8 @@ def test_what_is_no_initializer(value, text):
     [
         (lambda x: np.tanh(x), r"np.tanh is not there for a value of a network.*nn.Tanh\(\)\(x\)"),
         (lambda x: np.maximum(x, 0), "np.maximum is not there"),
-        (lambda x: x[:, 0], r"\[...\] is not there"),
+        (lambda x: x[:, 0], r"no dimension would be left beside the batch; write x\[:, 0:1\]"),
+        (lambda x: x[0], "the first index is that of the batch"),
         (lambda x: x**2, r"\*\* is not there"),
         (lambda x: x @ np.ones((3, 2)), "@ is not there"),
         (lambda x: np.ones((2, 3)) @ x, "@ is not there"),

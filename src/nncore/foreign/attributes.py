@@ -173,6 +173,10 @@ NAMES = {
     "Bilinear": "nncore has none; nn.Lambda or nn.PythonLayer makes one",
     "cat": "use nn.concatenate([a, b]) for values of a network, and NumPy's for arrays",
     "stack": "use nn.concatenate([a, b]) for values of a network, and NumPy's for arrays",
+    **dict.fromkeys(
+        ("split", "chunk", "narrow", "flip", "index_select", "take", "Cropping1D"),
+        "use indices of values, as in x[:, 2:5] and x[:, ::-1], or nn.Slice and nn.Take",
+    ),
     "timeseries_dataset_from_array": "use nn.make_windows(series, window)",
     "TimeseriesGenerator": "use nn.make_windows(series, window)",
     "FocalLoss": "use nn.losses.BinaryFocalCrossentropy(), or nn.losses.SparseCategoricalFocalCrossentropy() for classes",

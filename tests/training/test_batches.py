@@ -66,6 +66,41 @@ def test_a_tuple_of_batches_is_one_of_samples_for_nobody(xy):
     assert model.evaluate(parts) == pytest.approx(model.evaluate(*xy))
 
 
+def test_the_only_input_and_output_may_stand_in_lists(xy):
+    """As in Keras, where a model with one input takes [x]."""
+    x, y = xy
+    model, w = linear(), np.linspace(0, 1, 12)
+    expected, outputs = model.evaluate(x, y, sample_weight=w), model.predict(x)
+    one, two = linear(), linear()
+    plain = one.fit(x, y, sample_weight=w, validation_data=(x, y)).history
+    assert two.fit([x], (y,), sample_weight=[w], validation_data=([x], [y])).history == plain
+    for found in (model.predict([x]), model([x]), model.forward((x,)), model.predict_on_batch([x]), model.predict([([x], [y])])):
+        np.testing.assert_array_equal(found, outputs)
+    for found in (
+        model.evaluate([x], [y], sample_weight=[w]),
+        model.test_on_batch((x,), [y], w),
+        model.evaluate(iter([([x], [y], [w])])),
+        model.evaluate([([x], [y], w)]),
+    ):
+        assert found == expected
+    np.testing.assert_array_equal(model.predict([x[0]]), outputs[:1])  # a list of one row is one row
+    assert model.evaluate(x[:1], [y[0]]) == model.evaluate(x[:1], [y[:1]]) == model.evaluate(x[:1], y[:1])
+
+
+def test_lengths_and_names_of_an_input_in_a_list(rng):
+    x, y, lengths = rng.normal(size=(4, 6, 3)), rng.normal(size=(4, 6, 1)), [1, 2, 6, 3]
+    model = nn.Sequential(nn.GRU(3, 2, return_sequences=True), nn.Linear(2, 1), seed=0)
+    model.compile("mse", "sgd")
+    np.testing.assert_array_equal(model.predict([x], lengths=lengths), model.predict(x, lengths=lengths))
+    assert model.evaluate([x], [y], lengths=lengths) == model.evaluate(x, y, lengths=lengths)
+    pandas = pytest.importorskip("pandas")
+    frame, rows = pandas.DataFrame(x[:, 0], columns=["a", "b", "c"]), linear()
+    rows.fit([frame], y[:, 0])
+    assert rows.feature_names == ["a", "b", "c"]
+    with pytest.raises(errors.ArgumentError, match="another order"):
+        rows.predict([frame[["b", "a", "c"]]])
+
+
 def test_params_say_how_many_steps(xy):
     seen = []
 

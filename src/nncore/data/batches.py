@@ -201,7 +201,8 @@ def _is_x(value: Any, ranks: Sequence[Rank]) -> bool:
     if isinstance(value, Mapping):
         return True
     if len(ranks) == 1:
-        return _is_nested(value, ranks[0])
+        alone = isinstance(value, list | tuple) and len(value) == 1 and is_array(value[0])  # an input in a list
+        return _is_nested(value[0] if alone and depth_of(value) > 2 else value, ranks[0]) or _is_nested(value, ranks[0])
     several = isinstance(value, list | tuple) and len(value) == len(ranks)
     return several and all(map(_is_nested, value, ranks))
 
@@ -318,13 +319,21 @@ def _is_of_loader(batch: list[Any], ranks: Sequence[Rank]) -> bool:
     return all(map(is_array, batch)) and (_has_fields(batch, ranks, 1) or depths == {0})
 
 
-def check_single(x: Any, rank: Rank) -> None:
-    """Raise ShapeError if x of the only input is a list of arrays each of which could be x: several inputs, or x and y."""
-    if not isinstance(x, list | tuple) or len(x) < 2 or not is_array(x[0]) or rank.dims is None:
-        return
-    depth = depth_of(x[0])
-    if depth == rank.dims + 1 and all(map(is_array, x)):
+def single(x: Any, rank: Rank) -> Any:
+    """Return x of the only input, which may stand in a list, as for several inputs.
+
+    Raises
+    ------
+    ShapeError
+        It is a list of arrays each of which could be x: several inputs, or x and y.
+    """
+    if not isinstance(x, list | tuple) or not x or not is_array(x[0]) or rank.dims is None:
+        return x
+    if depth_of(x[0]) != rank.dims + 1 or not all(map(is_array, x)):
+        return x
+    if len(x) > 1:
         raise ShapeError(
             f"x is a {type(x).__name__} of {len(x)} arrays, and the model has one input; pass x alone. Batches of x come from a "
             "generator, and batches (x, y) also from a list"
         )
+    return x[0]

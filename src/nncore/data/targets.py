@@ -20,7 +20,16 @@ import numpy as np
 
 from ..errors import LabelError, NonFiniteError, ShapeError
 from ..records import Shape
-from .arrays import BLOCK, as_array
+from .arrays import BLOCK, as_array, shape_of
+from .batches import is_array
+
+
+def only_target(y: Any, shape: Shape, rows: int) -> Any:
+    """Return the targets of the only output, which may stand in a list, as for several outputs. shape: that of the output."""
+    if not isinstance(y, list | tuple) or len(y) != 1 or not is_array(y[0]):
+        return y
+    found = shape_of(y[0])
+    return y[0] if found[:1] == (rows,) and (rows > 1 or len(found) > len(shape)) else y
 
 
 def bind_target(

@@ -14,6 +14,7 @@ _ACTIVATIONS = "activations are layers: nn.ReLU(), nn.Tanh(), nn.Sigmoid(), ..."
 _CLASS = "subclass nn.PythonLayer for a layer of your own; models are made by nn.Sequential or nn.Model"
 _CPU = "nncore computes on the CPU; leave it out"
 _ARRAYS = "nncore takes and returns NumPy arrays; leave it out"
+_METRIC = "compute it from model.predict(x), or pass a function of y_true and y_pred in metrics=, such as scikit-learn's"
 _LABELS = "use nn.losses.SparseCategoricalCrossentropy, which takes class indices"
 
 #: Name -> what to use.
@@ -192,6 +193,15 @@ NAMES = {
     "precision_recall_curve": "use nn.metrics.average_precision for the area, and scikit-learn's for the curve",
     "Perceptron": 'use nn.Linear with the loss "perceptron"',
     "train_test_split": "pass validation_split= to fit, or use scikit-learn's",
+    "one_hot": _LABELS,
+    "MLP": "use nn.Sequential, or nn.estimators.MLPClassifier and MLPRegressor",
+    "Momentum": "use nn.optim.SGD(momentum=0.9)",
+    "Nesterov": "use nn.optim.SGD(momentum=0.9, nesterov=True)",
+    "SWA": "use ema_momentum= of the optimizer, and model.averaged_weights()",
+    "SwapEMAWeights": "use ema_momentum= of the optimizer, and model.averaged_weights()",
+    "ProgbarLogger": "use nn.callbacks.ProgressBar, or verbose=1",
+    "MeanIoU": _METRIC,
+    "CohenKappa": _METRIC,
     "StandardScaler": "use nn.Rescaling, nn.BatchNorm1d, or scikit-learn's",
     # Callbacks
     "LRScheduler": "use nn.callbacks.LearningRateScheduler, or a schedule of nn.schedules as lr",
@@ -207,6 +217,8 @@ PATTERNS = {
     r"(Global|Adaptive)?(Max|Avg|Average|LP|Fractional\w*)(Un)?Pool(ing)?\d?[dD]?": "nncore has no layers for images",
     r"(ZeroPadding|ZeroPad|Cropping|UpSampling|Upsample\w*|PixelShuffle|InstanceNorm)\w*": "nncore has no layers for images",
     r"(Feature|Spatial)?(Alpha)?Dropout\d?[dD]?": "use nn.Dropout(p)",
+    r"\w+Loss": "nncore has none; a function of y_true and y_pred that returns loss and gradient can be a loss",
+    r"[a-z]\w+_(score|loss|error|report)|(True|False)(Posi|Nega)tives": _METRIC,
     r"(Multi[hH]ead)?Attention|Transformer\w*": "nncore has no attention",
 }
 

@@ -11,6 +11,8 @@ _STEP = f"{_LEAVE}: train_on_batch does a whole step; by hand: forward, backward
 _CPU = f"{_LEAVE}: nncore computes on the CPU"
 _FIXED = "pass all layers to nn.Sequential: nn.Sequential(*layers, nn.ReLU())"
 _DTYPE = 'pass dtype="float64" to the model'
+_LOSS = "use model.summary(), which shows what compile was given"
+_GRADIENTS = 'use model.gradients, such as model.gradients["0.weight"]'
 _FREEZE = "set layer.trainable = False, and compile"
 _MADE = "a model is made by its constructor; model.clone(), copy.deepcopy(model) and nn.load make it again"
 
@@ -39,6 +41,12 @@ OF_MODELS = {
     "insert": _FIXED,
     "register_forward_hook": "call the layers on nn.Input and make another nn.Model of the values between",
     "apply": "loop over model.layers",
+    "named_buffers": "use model.state_dict(), which has running statistics, too",
+    "register_buffer": "a buffer is an attribute of an nn.PythonLayer",
+    "criterion": _LOSS,
+    "loss_fn": _LOSS,
+    "freeze": "set model.trainable = False, and compile",
+    "unfreeze": "set model.trainable = True, and compile",
     # Keras
     "add": _FIXED,
     "pop": "use a slice, which copies: model[:-1]",
@@ -65,8 +73,18 @@ OF_MODELS = {
     "reset_metrics": f"{_LEAVE}: each epoch and each evaluation starts anew",
     "input": "use model.inputs of a graph, or model.input_shapes",
     "output": "use model.outputs of a graph, or model.output_shapes",
-    "losses": "use model.summary(), which shows what compile was given",
-    "loss": "use model.summary(), which shows what compile was given",
+    "losses": _LOSS,
+    "loss": _LOSS,
+    "compute_loss": "use test_on_batch, or call one of nn.losses",
+    "add_loss": "write a loss in Python, or pass l1= and l2= to a layer",
+    "add_metric": "pass metrics= to compile",
+    "call": "use model(x)",
+    "test_step": "use test_on_batch",
+    "non_trainable_weights": "use model.state_dict(), which has running statistics, too",
+    "lr": "use model.optimizer.lr",
+    "learning_rate": "use model.optimizer.lr",
+    "plot_model": "use model.plot()",
+    "plot_history": "use model.history.plot()",
     # scikit-learn
     "predict_proba": "use predict, which gives what the last layer computes; after a Softmax or Sigmoid these are probabilities",
     "predict_log_proba": "use np.log(model.predict(x)), or end in nn.LogSoftmax()",
@@ -87,6 +105,9 @@ OF_MODELS = {
     "intercepts_": "use [layer.bias for layer in model.layers], or state_dict",
     "loss_curve_": 'use model.history.history["loss"]',
     "n_iter_": "use len(model.history.epoch)",
+    "n_features_in_": "use model.input_shapes",
+    "feature_names_in_": "use model.feature_names",
+    "best_loss_": 'use min(model.history.history["loss"])',
     "classes_": "predict gives one column per class, in the order of the numbers",
 }
 
@@ -107,6 +128,17 @@ OF_LAYERS = {
     "set_weights": "assign to layer.weight and layer.bias, or use model.set_weights",
     "get_config": "use layer.config()",
     "requires_grad_": _FREEZE,
+    "requires_grad": _FREEZE,
+    "freeze": _FREEZE,
+    "grad": _GRADIENTS,
+    "trainable_weights": "use layer.weight and layer.bias, or model.parameters()",
+    "count_params": "use model.summary(), which shows the parameters of each layer",
+    "output_shape": "use model.summary(), which shows the shape of each output",
+    "input_shape": "use model.summary(), which shows the shape of each output",
+    "input": "make nn.Model(inputs, outputs) of the values that layers give for nn.Input",
+    "output": "make nn.Model(inputs, outputs) of the values that layers give for nn.Input",
+    "activation": "an activation is a layer of its own, which follows this one",
+    "kernel_initializer": "use layer.weight_init",
     "zero_grad": _STEP,
     "units": "use layer.out_features",
     "state_dict": "use state_dict of the model, nn.Sequential(layer)",
@@ -131,6 +163,9 @@ OF_HISTORIES = {
     "loss": 'use history.history["loss"]',
     "val_loss": 'use history.history["val_loss"]',
     "accuracy": 'use history.history["accuracy"]',
+    **dict.fromkeys(("keys", "items", "values", "metrics", "to_frame"), "use history.history, a dict of lists"),
+    "epochs": "use history.epoch, a list",
+    "best": "use min(history.history[key]); EarlyStopping and ModelCheckpoint keep the best model",
 }
 
 #: Name -> what to use, for an optimizer.
@@ -144,5 +179,14 @@ OF_OPTIMIZERS = {
     "load_state_dict": "use nn.load, which restores the state of training",
     "get_config": "use optimizer.config()",
     "iterations": "use model.step",
+    "get_weights": "use model.save, which keeps the state of training",
+    "set_weights": "use nn.load, which restores the state of training",
+    "variables": "use model.save, which keeps the state of training",
+    "state": "use model.save, which keeps the state of training",
+    "defaults": "use optimizer.config()",
+    "betas": "use optimizer.beta1 and optimizer.beta2",
+    "beta_1": "use optimizer.beta1",
+    "beta_2": "use optimizer.beta2",
+    "epsilon": "use optimizer.eps",
     "add_param_group": "pass groups= to the constructor",
 }

@@ -12,7 +12,7 @@ import numpy as np
 
 from .._checks import flag, shape_text
 from ..data.arrays import as_array
-from ..data.batches import check_single, find_batches
+from ..data.batches import find_batches, single
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, bind_steps
 from ..errors import ArgumentError, EmptyDataError, ShapeError, kind_of
@@ -65,7 +65,7 @@ def _converted(network: Network, x: Any, lengths: Any = None) -> tuple[list[np.n
     given = align_to_names("x", x, network.input_names)
     check_columns(network, x)
     if isinstance(x, list | tuple) and len(given) == 1:
-        check_single(x, ranks(network)[0])
+        given = [single(x, ranks(network)[0])]
     was_built = network.built
     for i, (name, each) in enumerate(zip(argument_labels("x", network.input_names), given, strict=True)):
         array = as_array(each, name, network.dtype)

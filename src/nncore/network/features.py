@@ -91,4 +91,4 @@ def _parts(network: Network, x: Any) -> Sequence[Any]:
     """Return what is given for each input."""
     if isinstance(x, Mapping):
         return align_to_names("x", x, network.input_names)
-    return x if len(network.input_names) > 1 and isinstance(x, list | tuple) else [x]
+    return x if isinstance(x, list | tuple) and (len(network.input_names) > 1 or len(x) == 1) else [x]

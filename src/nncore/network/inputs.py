@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data import bind_inputs, check_finite
 from ..data.arrays import as_array
-from ..data.batches import Rank, check_single
+from ..data.batches import Rank, single
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, bind_steps, valid_steps
 from ..errors import ShapeError
@@ -36,7 +36,7 @@ def bind(
         x = x[0] if len(x) == 1 else x
     check_columns(network, x)
     if isinstance(x, list | tuple) and len(network.input_names) == 1:
-        check_single(x, ranks(network)[0])
+        x = single(x, ranks(network)[0])
     shapes = plan.built_for or ()  # () as long as the network is not built
     if any_length and shapes and (max(map(len, shapes)) > 1 or plan.holds_indices()):
         several = len(shapes) > 1 and isinstance(x, list | tuple)

@@ -26,6 +26,7 @@ from ..data.batches import depth_of
 from ..data.bound import Data
 from ..data.by_name import align_to_names, argument_labels
 from ..data.sequences import Steps, valid_steps
+from ..data.targets import only_target
 from ..errors import ArgumentError, NonFiniteError
 from ..network import inputs
 from .configuration import Configuration
@@ -55,6 +56,8 @@ def bind(
     # Outputs without time have no padding, even if their first dimension has as many elements as there are steps.
     of_outputs = inputs.steps_of_outputs(network, steps)
     parts, names = align_to_names("y", y, network.output_names), argument_labels("y", network.output_names)
+    if len(parts) == 1:
+        parts, weight = [only_target(parts[0], shapes[0], rows)], only_target(weight, (), rows)
     if steps is not None:
         parts = [
             own.cleared(to_array(part), loss.targets, shape[-1])

@@ -79,3 +79,14 @@ def test_learning_rates_of_a_constant_and_of_a_schedule():
 def test_arguments_of_keras_are_told_their_names_here(name, ours):
     with pytest.raises(TypeError, match=f"'{name}'; here it is {ours}"):
         optim.Adam(**{name: 0.1})
+
+
+@pytest.mark.parametrize("cls", CLASSES)
+def test_a_repr_makes_the_optimizer_again(cls):
+    """What is printed has the names that the constructor takes, such as betas."""
+    options = {} if cls.name == "lbfgs" else {"lr": 0.3, "clip_norm": 2.0}
+    options |= {"betas": (0.7, 0.8)} if "betas" in cls(**options).config() else {}
+    rule = cls(**options)
+    again = eval(repr(rule), vars(optim))
+    assert again.config() == rule.config()
+    assert repr(again) == repr(rule)

@@ -40,7 +40,7 @@ class Adam(Optimizer):
     --------
     >>> import nncore as nn
     >>> nn.optim.Adam(lr=1e-2)
-    Adam(lr=0.01, beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=False, weight_decay=0.0)
+    Adam(lr=0.01, betas=(0.9, 0.999), eps=1e-08, amsgrad=False, weight_decay=0.0)
     >>> model = nn.Sequential(nn.Linear(1, 1, weight_init="zeros"))
     >>> model.compile(loss="mse", optimizer=nn.optim.Adam(lr=0.5))
     >>> loss = model.train_on_batch([[1.0]], [[2.0]])
@@ -96,7 +96,7 @@ class AdamW(Adam):
     --------
     >>> import nncore as nn
     >>> nn.optim.AdamW()
-    AdamW(lr=0.001, beta1=0.9, beta2=0.999, eps=1e-08, amsgrad=False, weight_decay=0.01)
+    AdamW(lr=0.001, betas=(0.9, 0.999), eps=1e-08, amsgrad=False, weight_decay=0.01)
     """
 
     name = "adamw"
@@ -132,7 +132,7 @@ class Adamax(Optimizer):
     --------
     >>> import nncore as nn
     >>> nn.optim.Adamax()
-    Adamax(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, weight_decay=0.0)
+    Adamax(lr=0.002, betas=(0.9, 0.999), eps=1e-08, weight_decay=0.0)
     """
 
     name = "adamax"
@@ -177,7 +177,7 @@ class NAdam(Optimizer):
     --------
     >>> import nncore as nn
     >>> nn.optim.NAdam()  # doctest: +ELLIPSIS
-    NAdam(lr=0.002, beta1=0.9, beta2=0.999, eps=1e-08, momentum_decay=0.004, ...)
+    NAdam(lr=0.002, betas=(0.9, 0.999), eps=1e-08, momentum_decay=0.004, ...)
     """
 
     name = "nadam"

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict
 
 from .._checks import flag, pair, real
-from .._declarations import DeclarationType, describe, put_elsewhere, reject_unknown, visible
+from .._declarations import DeclarationType, put_elsewhere, reject_unknown, visible
 from ..errors import ArgumentError, kind_of
 from ..foreign import methods
 from ..records import OptimizerSpec
@@ -221,8 +221,11 @@ class Optimizer(_Links, metaclass=DeclarationType):
     def __repr__(self) -> str:
         own = vars(self)
         given = tuple(key for key in (*self.rare, *Options.__annotations__) if own[key])
-        plain = (each for each in self.attributes if each not in self.rare)
-        return describe(self, ("lr", *plain, "weight_decay", *given))
+        names = {part: name for name, pair in self.pairs.items() for part in pair}  # attributes -> what the constructor calls them
+        plain = (names.get(each, each) for each in self.attributes if each not in self.rare)
+        config = self.config()
+        shown = (name for name in dict.fromkeys(("lr", *plain, "weight_decay", *given)) if name in config)
+        return f"{type(self).__name__}({', '.join(f'{name}={config[name]!r}' for name in shown)})"
 
     __dir__ = visible
 

@@ -33,7 +33,7 @@ class Lion(Optimizer):
     --------
     >>> import nncore as nn
     >>> nn.optim.Lion()
-    Lion(lr=0.0001, beta1=0.9, beta2=0.99, weight_decay=0.0)
+    Lion(lr=0.0001, betas=(0.9, 0.99), weight_decay=0.0)
     """
 
     name = "lion"
@@ -72,7 +72,7 @@ class Rprop(Optimizer):
     --------
     >>> import nncore as nn
     >>> nn.optim.Rprop(etas=(0.6, 1.1))
-    Rprop(lr=0.01, eta_minus=0.6, eta_plus=1.1, step_min=1e-06, step_max=50.0, weight_decay=0.0)
+    Rprop(lr=0.01, etas=(0.6, 1.1), step_sizes=(1e-06, 50.0))
     """
 
     name = "rprop"

@@ -164,3 +164,29 @@ def test_sparse_matrices_are_no_inputs_by_name(kind: str) -> None:
     for call in (lambda: model.predict(sparse), lambda: model.fit(sparse, np.ones(4), verbose=0)):
         with pytest.raises(nn.errors.DTypeError, match="x: sparse matrices are not supported"):
             call()
+
+
+@pytest.mark.parametrize("as_bytes", [False, True])
+def test_open_files_are_no_tensors(as_bytes, tmp_path):
+    """They have ``detach``, too, after which they cannot be read any more."""
+    path = tmp_path / "x.csv"
+    path.write_text("1,2")
+    model = nn.Sequential(nn.Linear(2, 1))
+    with path.open("rb" if as_bytes else "r") as file:
+        for call in (
+            model.predict,
+            model,
+            model.forward,
+            lambda x: nn.metrics.mse(x, [1.0]),
+            lambda x: nn.metrics.accuracy(x, [1]),
+        ):
+            with pytest.raises(errors.NncoreError):
+                call(file)
+        assert not file.closed
+
+
+def test_a_function_that_makes_batches_is_to_be_called():
+    model = nn.Sequential(nn.Linear(2, 1))
+    model.compile("mse", "sgd")
+    with pytest.raises(errors.ArgumentError, match="not function; call it, if it returns batches"):
+        model.fit(lambda: iter([]))

@@ -17,7 +17,7 @@ from .._checks import shown
 from ..errors import ArgumentError, DTypeError, NonFiniteError, ShapeError
 from ..records import Shape
 from .frames import from_frame
-from .refusals import refuse_array, refuse_object
+from .refusals import is_tensor, refuse_array, refuse_object
 
 _READABLE = "?bBhHiIlLqQefd"  # the characters of the types that the core reads
 
@@ -71,9 +71,9 @@ def as_array(value: Any, name: str, dtype: np.dtype[Any], *, as_mapped: bool = F
 
 def _convert(value: Any, name: str) -> np.ndarray:
     refuse_object(value, name)
-    if hasattr(value, "detach"):  # a torch tensor, possibly on another device or with a gradient
+    if is_tensor(value):  # possibly on another device or with a gradient
         value = value.detach().cpu()
-    elif isinstance(value, list | tuple) and any(hasattr(each, "detach") for each in value):
+    elif isinstance(value, list | tuple) and any(map(is_tensor, value)):
         value = [_convert(each, name) for each in value]
     try:
         if hasattr(value, "__dlpack__") and not hasattr(value, "__array__"):
@@ -159,7 +159,7 @@ def to_array(value: Any) -> np.ndarray:
     """Return a NumPy array for any array-like object. This includes PyTorch tensors on any device."""
     if isinstance(value, np.ndarray):
         return np.asarray(value)
-    if hasattr(value, "detach"):
+    if is_tensor(value):
         value = value.detach().cpu()
         if str(value.dtype) == "torch.bfloat16":  # NumPy has no such type
             value = value.float()

@@ -103,7 +103,8 @@ def batches_of(given: Any, who: str) -> Iterable[Any]:
     """Return an iterable of batches (x, y), or raise an error if this cannot be one, or is known to be empty."""
     found = as_iterable(given)
     if found is None:
-        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without, not {kind_of(given)}")
+        call = "; call it, if it returns batches" if callable(given) and not is_array(given) else ""
+        raise ArgumentError(f"{who}: pass y; only an iterable of batches (x, y) goes without, not {kind_of(given)}{call}")
     if length_of(given) == 0:
         raise EmptyDataError(f"{who}: there are no batches")
     if isinstance(given, list | tuple | set | frozenset):

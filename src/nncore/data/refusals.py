@@ -28,6 +28,11 @@ _OTHERS = "turn every value into a number first"
 _SMALL = ("bfloat16", "float8_", "float6_", "float4_")  # types that NumPy knows only through other libraries, or not at all
 
 
+def is_tensor(value: Any) -> bool:
+    """Return whether a value is a tensor of PyTorch. An open file has ``detach`` as well, which takes it apart."""
+    return hasattr(value, "detach") and hasattr(value, "cpu")
+
+
 def refuse_object(value: Any, name: str) -> None:
     """Raise DTypeError if an object is known to hold no numbers that NumPy can read, with what to do instead."""
     if value is None:
@@ -43,7 +48,7 @@ def refuse_object(value: Any, name: str) -> None:
         raise DTypeError(f"{name} is a path; for files of Parquet pass nn.data.parquet({shown(str(value))}, target=...)")
     if type(value).__module__ == "pyarrow._dataset":
         raise DTypeError(f"{name} is a dataset of pyarrow, which fit, evaluate and predict read in parts; here pass an array")
-    if not hasattr(value, "detach"):
+    if not is_tensor(value):
         return
     dtype = str(getattr(value, "dtype", "")).removeprefix("torch.")
     if dtype.startswith(_SMALL):

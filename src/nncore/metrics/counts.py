@@ -9,6 +9,7 @@ import numpy as np
 from .._checks import shown
 from .._core import count_classes, count_decisions
 from ..data import as_array, bind_weight
+from ..data.refusals import is_tensor
 from ..errors import ArgumentError, LabelError, ShapeError
 from ..records import COMMON_SUMS
 from .task import Meaning
@@ -134,7 +135,7 @@ def count(
 
 def labels_of_any_kind(values: Any) -> np.ndarray:
     """Return an array of labels. Labels may be numbers, names or other objects."""
-    if hasattr(values, "detach") or (isinstance(values, list | tuple) and any(hasattr(each, "detach") for each in values)):
+    if is_tensor(values) or (isinstance(values, list | tuple) and any(map(is_tensor, values))):
         return as_array(values, "labels", np.dtype(np.float64))  # tensors, possibly with a gradient
     try:
         array = np.asarray(values)

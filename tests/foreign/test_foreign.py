@@ -548,3 +548,29 @@ def test_a_layer_whose_constructor_does_not_call_that_of_its_base():
     for use in (lambda: nn.Sequential(Silent(1)), lambda: Silent(1)(nn.Input((3,))), lambda: Silent(1)(X)):
         with pytest.raises(errors.ArgumentError, match=r"^Silent: .* call super\(\).__init__\(\)"):
             use()
+
+
+@pytest.mark.parametrize(
+    ("name", "call"),
+    [
+        ("make_windows", lambda: nn.make_windows(np.ones(9), lenght=3)),
+        ("pad_sequences", lambda: nn.pad_sequences([[1]], max_len=3)),
+        ("split_series", lambda: nn.split_series(np.ones(9), tests=3)),
+        ("diagnose", lambda: nn.diagnose(model(), X, Y, step=3)),
+        ("find_lr", lambda: nn.find_lr(model(), X, Y, low=1e-5)),
+        ("overfit_one_batch", lambda: nn.overfit_one_batch(model(), X, Y, row=3)),
+        ("check_gradients", lambda: nn.check_gradients(model(), X, Y, epsilon=1e-5)),
+    ],
+)
+def test_functions_explain_arguments_that_they_do_not_take(name, call):
+    with pytest.raises(errors.ArgumentError, match=f"^{name} takes no argument '.*It takes "):
+        call()
+
+
+def test_the_argument_that_is_wrong_is_named():
+    with pytest.raises(errors.ArgumentError, match="^weighted_metrics: 3 is no metric"):
+        model().compile("mse", "sgd", weighted_metrics=[3])
+    with pytest.raises(errors.ArgumentError, match="^metrics: 3 is no metric"):
+        model().compile("mse", "sgd", metrics=[3])
+    with pytest.raises(errors.ArgumentError, match="compute must be"):
+        nn.Sequential(nn.Linear(2, 2), compute=np.ones(2))

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, cast
 import numpy as np
 
 from .._checks import flag, real, whole
+from .._declarations import explained
 from ..errors import ArgumentError, GradientError
 from ..layers import Layer, Linear
 from ..losses import Loss
@@ -105,6 +106,7 @@ class GradientReport:
         )
 
 
+@explained
 def check_gradients(
     obj: Any,
     x: Any,

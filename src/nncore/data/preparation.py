@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 import numpy as np
 
 from .._checks import choice, flag, is_number, shown, whole
+from .._declarations import explained
 from ..errors import ArgumentError, DTypeError, EmptyDataError, ShapeError
 from .arrays import as_array
 
@@ -43,6 +44,7 @@ def pad_sequences(
     *,
     return_lengths: Literal[False] = False,
 ) -> np.ndarray: ...
+@explained
 def pad_sequences(
     sequences: Any,
     maxlen: int | None = None,
@@ -203,6 +205,7 @@ def make_windows(
 def make_windows(
     series: ArrayLike, length: int, horizon: int | None = None, *, targets: ArrayLike, stride: int = 1
 ) -> tuple[np.ndarray, np.ndarray]: ...
+@explained
 def make_windows(series: Any, length: int, horizon: int | None = None, *, targets: Any = None, stride: int = 1) -> Any:
     """Cut a series into overlapping windows, and find what follows each of them.
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .._checks import is_number, optional_whole, shown, warn, whole
+from .._declarations import explained
 from ..errors import ArgumentError, EmptyDataError, ShapeError
 from .arrays import as_array
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 _FLOAT64 = np.dtype(np.float64)
 
 
+@explained
 def split_series(
     series: Any, *others: Any, validation: Any = 0.2, test: Any = None, gap: int = 0, index: ArrayLike | None = None
 ) -> list[Any]:

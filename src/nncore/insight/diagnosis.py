@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import whole
+from .._declarations import explained
 from ..errors import ArgumentError
 from . import course, data, sequences, structure
 from .case import Case
@@ -30,6 +31,7 @@ _EXPLAINED_BY: dict[str, set[str]] = {
 }
 
 
+@explained
 def diagnose(
     model: Any,
     x: Any,

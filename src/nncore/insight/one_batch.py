@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .._checks import whole
+from .._declarations import explained
 from .case import Case, without_dropout
 from .reading import require_compiled, rows_of
 from .verdict import wrapped
@@ -47,6 +48,7 @@ class OneBatch(NamedTuple):
         )
 
 
+@explained
 def overfit_one_batch(model: Any, x: Any, y: Any = None, *, rows: int = 32, steps: int = 1000, lengths: Any = None) -> OneBatch:
     """Try whether a copy of a model can learn a few rows by heart. A sound model and loss can, whatever the task.
 

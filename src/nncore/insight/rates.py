@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .._checks import real, whole
+from .._declarations import explained
 from ..errors import ArgumentError, NonFiniteError, require
 from .case import Case
 from .reading import require_compiled, rows_of
@@ -81,6 +82,7 @@ class RateTest:
         return f"Suggested learning rate: {self.lr:.2g}, as in optimizer=nn.optim.{self._optimizer}(lr={self.lr:.2g})"
 
 
+@explained
 def find_lr(
     model: Any,
     x: Any,

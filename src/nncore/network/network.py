@@ -76,7 +76,11 @@ class Network:
         self.remark = ""  # what its repr says besides
         self.type_name = float_dtype(label, dtype)  # dtype.name takes longer than a forward pass of a small network
         self.dtype: np.dtype[Any] = np.dtype(self.type_name)
-        self.compute = "int8" if compute == "int8" else precision.settled(compute_type(label, compute, self.type_name))
+        self.compute = (
+            "int8"
+            if isinstance(compute, str) and compute == "int8"
+            else precision.settled(compute_type(label, compute, self.type_name))
+        )
         self.feature_names = [None] * len(connections.input_names)
         self.plan.seed = fresh_seed() if seed is None else whole(label, "seed", seed, 0)
         self.layers = tuple(connections.layers)

@@ -60,8 +60,10 @@ class Configuration:
         rule = optim.get(optimizer)
         self.optimizer = rule if isinstance(optimizer, str) else rule.compiled()
         self.first_lr = self.optimizer.lr
-        self.plain_metrics = [[metrics.get(m) for m in each] for each in per_output("metrics", metrics_, names)]
-        self.weighted_metrics = [[metrics.get(m) for m in each] for each in per_output("weighted_metrics", weighted_metrics, names)]
+        self.plain_metrics, self.weighted_metrics = (
+            [[_metric(m, argument) for m in each] for each in per_output(argument, given, names)]
+            for argument, given in (("metrics", metrics_), ("weighted_metrics", weighted_metrics))
+        )
         self.metrics = [[*plain, *more] for plain, more in zip(self.plain_metrics, self.weighted_metrics, strict=True)]
         self.weights = _weights(loss_weights, names)
         self.check_finite = flag("compile", "check_finite", check_finite)
@@ -254,6 +256,15 @@ def _forms(loss: losses.Loss, watching: list[metrics.Metric], task: metrics.Task
         return {}
     found = {metric.form(task): metric.name for metric in reversed(watching)}
     return {form: name for form, name in found.items() if form}
+
+
+def _metric(given: Any, argument: str) -> metrics.Metric:
+    """Return the metric that an argument of ``compile`` names."""
+    try:
+        return metrics.get(given)
+    except ArgumentError as error:
+        error.args = (str(error).replace("metrics: ", f"{argument}: ", 1),)
+        raise
 
 
 def checked_ranks(given: Any) -> Ranks | None:

@@ -81,10 +81,11 @@ test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-pee
 again-%:
 	OMP_WAIT_POLICY=passive NNCORE_ISA=$* $(python) -m pytest -q --kernels-again
 
-# For another Python or NumPy: what lies above the kernels depends on those. PEERS are not needed: what asks for them is skipped.
+# For another Python or NumPy: what lies above the kernels depends on those. PEERS are not needed: what asks for them is skipped. The
+# pictures of the docs and the learner's path, which draw most, are those of make test alone.
 test-reduced: $(stamps)/installed $(stamps)/extra-test
 	$(python) -c "import sys, numpy; print('Python', sys.version.split()[0], 'NumPy', numpy.__version__)"
-	$(python) -m pytest -q --without-isa-tests
+	$(python) -m pytest -q --without-isa-tests $(addprefix --ignore=tests/examples/test_,learn.py pictures.py)
 
 # Another scikit-learn lies in a folder of its own, which comes before the environment's; all else is the environment's.
 $(stamps)/sklearn-%: $(stamps)/extra-test

@@ -318,6 +318,25 @@ def test_the_line_for_a_rare_class_among_several_compiles(rng):
     assert "f1" in model.history.history
 
 
+def test_indices_that_are_the_same_in_every_row(rng):
+    x, y = np.full((300, 6), 7), rng.integers(0, 2, 300)
+    model = compiled(nn.Embedding(20, 4), nn.GRU(4, 4), nn.Linear(4, 1), nn.Sigmoid(), loss="binary_crossentropy")
+    first = nn.diagnose(model, x, y, steps=60).verdicts[0]
+    assert (first.code, first.severity, first.evidence["constant"]) == ("inputs_constant", "serious", 6)
+    x[:, 1:] = rng.integers(0, 20, (300, 5))  # as in texts that begin with the same sign
+    assert "inputs_constant" not in [each.code for each in nn.diagnose(model, x, y, steps=60).verdicts]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_unit_that_saturates_because_there_is_one_only(seed):
+    rng = np.random.default_rng(seed)
+    y = rng.integers(0, 6, 800)
+    x = (rng.random((6, 200)) < 0.3)[y] + 0.3 * rng.normal(size=(800, 200))
+    layers = nn.Linear(200, 1), nn.Tanh(), nn.Linear(1, 6), nn.Softmax()
+    model = compiled(*layers, loss="sparse_categorical_crossentropy", optimizer=nn.optim.Adam(lr=1e-2))
+    assert nn.diagnose(model, x, y).verdicts[0].code == "underfitting"
+
+
 def test_sums_of_columns_say_of_which(rng):
     x, y = friedman()
     report = nn.diagnose(mlp(np.zeros((1, 11)), y, 0), np.column_stack([x, x[:, 2] + 2 * x[:, 5]]), y)

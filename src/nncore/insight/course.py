@@ -377,6 +377,18 @@ def examine(case: Case) -> Iterator[Verdict]:
     for each in (rate, units, regularisation, normalisation, overfitting):
         found += each(case)
     found += gradients(case, _at_start(case))
+    small: list[Verdict] = []
+    others = [each for each in found if each.severity == "serious" and not _came_late(case, each)]
+    if isfinite(case.first.after) and not others and not any(each.code == "overfitting" for each in found):
+        small = [*underfitting(case)]
+    if small:  # few units go to their ends because there are few
+        found = [each._replace(severity="warning") if _came_late(case, each) else each for each in found]
     yield from found
-    if isfinite(case.first.after) and not any(each.severity == "serious" or each.code == "overfitting" for each in found):
-        yield from underfitting(case)
+    yield from small
+
+
+def _came_late(case: Case, verdict: Verdict) -> bool:
+    """Whether units became saturated in training, in a net that learned something all the same."""
+    if verdict.code != "saturated_units" or case.first.relative > NOTHING:
+        return False
+    return bool(_at_start(case).found.saturated_fraction[verdict.where][0] <= 0.5)

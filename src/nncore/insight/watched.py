@@ -13,7 +13,7 @@ from .course import gradients, units
 from .report import in_order
 from .verdict import Verdict
 
-_LARGE, _TINY = 0.3, 1e-7  #: of the update of a weight matrix, relative to the matrix
+_LARGE, _TINY = 0.3, 1e-6  #: of the update of a weight matrix, relative to the matrix
 
 
 class _Watched:

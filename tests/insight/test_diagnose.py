@@ -1,8 +1,10 @@
 """nn.diagnose: planted faults are named, healthy nets are not accused, and the model stays as it was."""
 
+import ast
 import copy
 import json
 import re
+import textwrap
 
 import numpy as np
 import pytest
@@ -316,6 +318,18 @@ def test_the_line_for_a_rare_class_among_several_compiles(rng):
     assert "macro" in line
     exec(line, {"model": model, "nn": nn, "X": x, "y": y})
     assert "f1" in model.history.history
+
+
+def test_a_line_of_code_that_names_many_columns_has_breaks_where_python_allows_them(rng):
+    x = rng.normal(size=(400, 30))
+    x = np.concatenate([x, 2 * x], 1)
+    model = compiled(nn.Linear(60, 8), nn.ReLU(), nn.Linear(8, 1), loss="mse")
+    report = nn.diagnose(model, x, x[:, :1], steps=60)
+    (found,) = [each for each in report.verdicts if each.code == "inputs_duplicated"]
+    shown = str(found).split("  do: ")[1].split("\n", 1)[1]
+    assert len(found.code_line) > 120
+    assert max(map(len, str(report).splitlines())) <= 100
+    assert ast.dump(ast.parse(textwrap.dedent(shown))) == ast.dump(ast.parse(found.code_line))
 
 
 def test_indices_that_are_the_same_in_every_row(rng):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Mapping
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Any, NamedTuple
 
 #: The severities, from the one that comes first in a report.
@@ -92,8 +92,14 @@ def wrapped(text: str, indent: int = 0) -> str:
 
 
 def _lines_of(code: str) -> list[str]:
-    """Return code that is too long for one line by statements."""
-    return code.split("; ") if len(code) > _width() - 2 else [code] if code else []
+    """Return code that is too long for one line by statements. One that is longer than any line has breaks within its brackets."""
+    lines: list[str] = []
+    for each in code.split("; ") if len(code) > _width() - 2 else [code]:
+        text, _, comment = each.partition("  # ")
+        long = len(each) > 94
+        for part, indent in ((text, "    "), (comment and f"# {comment}", "# ")) if long else ((each, ""),):
+            lines += wrap(part, 94 if long else 1000, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+    return lines
 
 
 def shown(value: Any) -> str:

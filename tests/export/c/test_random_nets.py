@@ -9,6 +9,8 @@ from export.nets import arrays_for, random_model
 from export.rounding import units
 
 from nncore.errors import ArgumentError
+from nncore.export.c.rounding import rounded_tensors
+from nncore.export.walk import walk
 
 NETS = int(os.environ.get("NNCORE_FUZZ", "200"))
 ROWS = 1000
@@ -55,3 +57,24 @@ def test_random_nets(dtype, tmp_path):
             indices = {i for i in range(len(found.inputs)) if model._network.plan.holds_indices(i)}
             x = arrays_for(model, rng, ROWS, model.input_shapes, indices)
             compare(model, found, built, x)
+
+
+@pytest.mark.parametrize("kind", ["int8", "float16"])
+@pytest.mark.filterwarnings("ignore")
+def test_random_nets_with_rounded_weights(kind, tmp_path):
+    """What the file computes is what nncore computes with the numbers that it has."""
+    nets = []
+    for seed in range(NETS // 5):
+        model, rng = random_model(seed)
+        try:
+            found = model.to_c(name=f"net{seed}", weights=kind, exp="fast")
+        except ArgumentError as error:
+            if "normalizes by the statistics of a batch" not in str(error):
+                raise
+            continue
+        model.load_state_dict(rounded_tensors(walk(model._network, "a test"), kind))
+        nets.append((model, rng, found))
+    built = compiled("\n".join(found.source for *_, found in nets), tmp_path, *STRICT, optimize="-O1")
+    for model, rng, found in nets:
+        indices = {i for i in range(len(found.inputs)) if model._network.plan.holds_indices(i)}
+        compare(model, found, built, arrays_for(model, rng, 100, model.input_shapes, indices))

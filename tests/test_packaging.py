@@ -1,7 +1,10 @@
 """What is installed: small, quick to import, silent, without side effects, complete."""
 
 import ast
+import base64
+import hashlib
 import importlib
+import importlib.util
 import inspect
 import os
 import platform
@@ -26,6 +29,9 @@ WHEEL_LIMIT = 2_000_000
 #: What Zopfli, with which `make wheel` compresses, makes of the bytes of deflate: as measured on a wheel.
 ZOPFLI = 0.973
 ZIP_ENTRY = 92  # bytes of the two headers of a file in a zip, without its name, which is in both
+_spec = importlib.util.spec_from_file_location("compress_wheel", REPOSITORY / ".ci" / "compress_wheel.py")
+compress_wheel = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(compress_wheel)
 EXTENSIONS = {"plans": plans, "kernels": kernels, "files": files}
 FOR_TESTS = ("kernels",)  # builds for tests and benchmarks have them, and the wheel does not
 ACTIVATIONS, LOSSES, OPTIMIZERS = (_core.OPS[kind] for kind in ("activation", "loss", "optimizer"))
@@ -100,17 +106,19 @@ def test_compressed_package_is_within_the_wheel_limit():
     files = [path for path in PACKAGE.rglob("*") if path.is_file() and "__pycache__" not in path.parts]
     files = [path for path in files if path.name.partition(".")[0] not in FOR_TESTS]
     assert any(path.suffix == ".so" for path in files)
-    compressed = sum(len(zlib.compress(path.read_bytes(), 9)) for path in files)
+    compressed = sum(len(zlib.compress(compress_wheel.shipped(path.as_posix(), path.read_bytes()), 9)) for path in files)
     entries = sum(ZIP_ENTRY + 2 * len(str(path.relative_to(PACKAGE.parent))) for path in files)
     assert ZOPFLI * compressed + entries <= WHEEL_LIMIT
 
 
 def test_compressed_wheel_has_the_same_files_and_a_limit(tmp_path):
-    """What `make wheel` does last: the same names, bytes, times and permissions in a smaller file, or an error."""
+    """What `make wheel` does last: the same names, times, permissions and bytes but comments in a smaller file, or an error."""
     before = tmp_path / "before.whl"
     with zipfile.ZipFile(before, "w", zipfile.ZIP_DEFLATED) as file:
         for path in (PACKAGE / "py.typed", Path(nncore.__file__), Path(files.__file__)):
             file.write(path, f"nncore/{path.name}")
+        rows = [f"{name},sha256=of,1" for name in file.namelist()]
+        file.writestr("nncore.dist-info/RECORD", "\n".join([*rows, "nncore.dist-info/RECORD,,\n"]))
     after = Path(shutil.copy(before, tmp_path / "after.whl"))
 
     def compress(limit):
@@ -122,10 +130,40 @@ def test_compressed_wheel_has_the_same_files_and_a_limit(tmp_path):
     with zipfile.ZipFile(before) as old, zipfile.ZipFile(after) as new:
         for one, other in zip(old.infolist(), new.infolist(), strict=True):
             assert (one.filename, one.date_time, one.external_attr) == (other.filename, other.date_time, other.external_attr)
-            assert (other.compress_type, new.read(other)) == (zipfile.ZIP_DEFLATED, old.read(one))
+            assert other.compress_type == zipfile.ZIP_DEFLATED
+            if one.filename.endswith(".so"):
+                assert new.read(other) == old.read(one)
+        *rows, last = (line.split(",") for line in new.read("nncore.dist-info/RECORD").decode().splitlines())
+        assert last == ["nncore.dist-info/RECORD", "", ""]
+        for name, digest, size in rows:
+            read = new.read(name)
+            assert int(size) == len(read)
+            assert base64.urlsafe_b64decode(digest.removeprefix("sha256=") + "=") == hashlib.sha256(read).digest()
+        assert len(rows) == 3
     process = compress(100)
     assert process.returncode == 1
     assert "is larger than 100 bytes" in process.stderr
+
+
+def test_modules_without_notes_are_the_same_program():
+    """With all their lines in their places; what looks like a comment in a text stays, and so do docstrings of public names."""
+    source = b'# of the file\nx = 1  # why\n"""doc # kept"""\n    # alone\ny = "#"  # end'
+    assert compress_wheel.without_notes(source) == b'\nx = 1\n"""doc # kept"""\n\ny = "#"\n'
+    source = b'def _f():\n    """a\n    b"""\n    return 1\n\n\nclass _C:\n    """c"""\n\n\ndef f():\n    """d"""\n    return 2\n'
+    assert compress_wheel.without_notes(source) == source.replace(b'    """a\n    b"""', b"\n")
+    for path in [*PACKAGE.glob("*.py"), *(PACKAGE / "_core").glob("*.pyi"), *(PACKAGE / "models").glob("*.py")]:
+        before, after = ast.parse(path.read_bytes()), ast.parse(compress_wheel.without_notes(path.read_bytes()))
+        left = [*compress_wheel.private_docstrings(before)]
+        for node in ast.walk(before):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef) and node.body[0] in left:
+                del node.body[0]
+        assert ast.dump(after, include_attributes=True) == ast.dump(before, include_attributes=True)
+
+
+def test_what_to_numpy_writes_is_the_same_from_a_wheel():
+    for path in (PACKAGE / "export" / "numpy_file").glob("*.py"):
+        assert compress_wheel.shipped(path.relative_to(PACKAGE.parent).as_posix(), path.read_bytes()) == path.read_bytes()
+    assert b"#" not in compress_wheel.shipped("nncore/a.py", b"x = 1  # why")
 
 
 @pytest.mark.exhaustive

@@ -252,6 +252,24 @@ def test_dense_layers_of_other_names(keras, h5py, tmp_path, kind):
     np.testing.assert_allclose(ours.predict(x), theirs.predict_on_batch(x), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_normalization(keras, h5py, tmp_path, kind, rng):
+    """A Normalization that was adapted to data is a BatchNorm1d that training leaves as it is."""
+    first = keras.layers.Normalization()
+    first.adapt(rng.normal(size=(50, 5)).astype(np.float32) * 3 + 1)
+    theirs = keras.Sequential([keras.Input((5,)), first, keras.layers.Dense(3)])
+    ours = nn.Sequential(nn.BatchNorm1d(5, eps=0.0, affine=False, trainable=False), nn.Linear(5, 3)).build((5,))
+    ours.load_keras_weights(given(keras, theirs, kind, tmp_path))
+    x = rng.normal(size=(4, 5)).astype(np.float32)
+    np.testing.assert_allclose(ours.predict(x), theirs.predict_on_batch(x), rtol=1e-5, atol=1e-6)
+    if kind == "model":
+        plain = nn.Sequential(nn.BatchNorm1d(5, affine=False), nn.Linear(5, 3)).build((5,))
+        with pytest.warns(UserWarning, match=r"a Normalization of Keras is nn.BatchNorm1d\(n, eps=0.0, affine=False,"):
+            plain.load_keras_weights(theirs)
+        with pytest.raises(ShapeError, match="if it is a Normalization, make the layer nn.BatchNorm1d"):
+            nn.Sequential(nn.BatchNorm1d(5), nn.Linear(5, 3)).build((5,)).load_keras_weights(theirs)
+
+
 @pytest.mark.parametrize("case", ["kernel", "strides"])
 def test_dense_layers_that_are_none(keras, case):
     """A kernel [out, in], and steps that are left out."""

@@ -121,6 +121,11 @@ class File:
 
     # Arrays -----------------------------------------------------------------------------------------------------------------
 
+    def is_count(self, address: int) -> bool:
+        """Whether an array is one whole number, such as the count of a Normalization."""
+        found = dict(self._messages(address))
+        return found.get(_DATATYPE, b"\1")[:1] == b"\x10" and _DATASPACE in found and not _shape(found[_DATASPACE])
+
     def shape(self, address: int) -> Shape:
         """Return the shape of an array of floats, or raise ValueError."""
         found = dict(self._messages(address))

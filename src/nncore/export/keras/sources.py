@@ -64,15 +64,16 @@ def opened(source: Any) -> Source:
     if callable(getattr(source, "get_weights", None)) and hasattr(source, "layers"):
         return Source("the Keras model", list(_entries_of_model(source, "")), True, [])
     if isinstance(source, list | tuple):
-        return Source("the list", None, True, [_held(to_array(each)) for each in source])
+        return Source("the list", None, True, _floats([to_array(each) for each in source]))
     raise ArgumentError(
         "load_keras_weights takes a file, a list of arrays as model.get_weights() gives it, or a model of Keras, not "
         f"{kind_of(source)}"
     )
 
 
-def _held(array: np.ndarray) -> Array:
-    return Array(array.shape, lambda: array)
+def _floats(arrays: Sequence[np.ndarray]) -> list[Array]:
+    """Return arrays without the counts of Normalization, which are whole numbers."""
+    return [Array(each.shape, lambda each=each: each) for each in arrays if each.ndim or each.dtype.kind not in "iu"]  # type: ignore[misc]
 
 
 @contextmanager
@@ -98,7 +99,8 @@ def _entries_of_model(model: Any, inside: str) -> Iterator[Entry]:
             yield from _entries_of_model(layer, f"{inside}/{layer.name}")
         elif weights := layer.get_weights():
             config = _flat_config(type(layer).__name__, layer.get_config())
-            yield Entry(layer.name, _snake(type(layer).__name__), 0, inside, [_held(np.asarray(each)) for each in weights], config)
+            arrays = _floats([np.asarray(each) for each in weights])
+            yield Entry(layer.name, _snake(type(layer).__name__), 0, inside, arrays, config)
 
 
 def _flat_config(kind: str, config: Any) -> dict[str, Any]:
@@ -217,7 +219,8 @@ class _Reader:
             raise ValueError("its groups are nested too deeply")
         if "vars" in members:
             for _, address in sorted(self.file.members(members["vars"]).items(), key=lambda each: int(each[0])):
-                yield self.array(address)
+                if not self.file.is_count(address):
+                    yield self.array(address)
         first = {"forward_layer": 0, "backward_layer": 1}
         inner = [each for each in members if each not in ("vars", "seed_generator")]
         for name in sorted(inner, key=lambda each: (first.get(each, 2), _number(each))):
@@ -242,7 +245,8 @@ class _Reader:
                 place = groups[name]
                 for part in path.split("/"):
                     place = self.file.members(place)[part]
-                arrays.append(self.array(place))
+                if not self.file.is_count(place):
+                    arrays.append(self.array(place))
             if arrays:
                 kind, config = configs.get(name, ("", {}))
                 yield Entry(name, _snake(kind), 0, "", arrays, config)

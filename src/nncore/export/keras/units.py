@@ -54,7 +54,7 @@ class Unit(NamedTuple):
 _KINDS = {
     "Linear": ("dense", "time_distributed", "einsum_dense", "conv1d"),
     "Embedding": ("embedding",),
-    "BatchNorm1d": ("batch_normalization",),
+    "BatchNorm1d": ("batch_normalization", "normalization"),
     "LayerNorm": ("layer_normalization",),
     "PReLU": ("p_re_lu",),
 }
@@ -174,6 +174,8 @@ def _gates(layer: Layer, rows: np.ndarray) -> np.ndarray:
 def refuse(unit: Unit, config: Mapping[str, Any]) -> None:
     """Raise Misfit if Keras' layer computes something else, whatever the weights are."""
     layer = unit.layer
+    if config.get("invert") is True:
+        raise Misfit("it has invert=True, which multiplies by the spread and adds the mean")
     if isinstance(layer, nn.Linear):
         terms = str(config.get("equation", "")).replace(" ", "").replace("->", ",").split(",")
         if len(terms) == 3 and terms[1] != terms[0][-1:] + terms[2][-1:]:
@@ -215,6 +217,8 @@ def differences(unit: Unit, config: Mapping[str, Any]) -> list[str]:
     eps = config.get("epsilon")
     if isinstance(layer, nn.BatchNorm1d | nn.LayerNorm) and isinstance(eps, float) and not np.isclose(eps, layer.eps, rtol=1e-6):
         found.append(f"eps is {layer.eps:g} here and {eps:g} in Keras: make the layer with eps={eps:g}")
+    if isinstance(layer, nn.BatchNorm1d) and "invert" in config and (layer.eps > 1e-9 or layer.trainable):
+        found.append("a Normalization of Keras is nn.BatchNorm1d(n, eps=0.0, affine=False, trainable=False) here")
     momentum = config.get("momentum")
     if isinstance(layer, nn.BatchNorm1d) and isinstance(momentum, float):
         wanted = round(1 - momentum, 9)

@@ -59,6 +59,8 @@ def _read(unit: Unit, entry: Entry, arrays: Sequence[Array]) -> dict[str, np.nda
 
 def _bias_hint(wanted: Sequence[tuple[str, Any]], shapes: Sequence[Any]) -> str:
     names = [name for name, _ in wanted]
+    if "gamma" in names and "moving_mean" in names and len(shapes) == 2:
+        return "; if it is a Normalization, make the layer nn.BatchNorm1d(n, eps=0.0, affine=False, trainable=False)"
     if "moving_mean" in names or "gamma" in names:
         return (
             "; a gamma or beta that Keras' layer was made without is known from a .keras file" if len(shapes) < len(names) else ""

@@ -17,12 +17,12 @@ CELLS = {
 }
 
 
-def body(kind, limit, mask):
+def body(kind, limit, mask, blank):
     """The body of a loop over x [T, N, F], with the state h, the index t and weights that stay as they are."""
     cell = CELLS[kind].replace("g = Add(a, m)", "d = Add(a, bias) g = Add(d, m)")
     carried = ["int32 t", *(["float[N, 4] u"] if mask else []), "float[N, 4] h", *(["float[N, 4] c"] if kind == "LSTM" else [])]
     after = ["int32 t2", *(["float[N, 4] u2"] if mask else []), "float[N, 4] h2", *(["float[N, 4] c2"] if kind == "LSTM" else [])]
-    choose = "u2 = Identity(h2)" if mask else ""
+    choose = f"u2 = Identity({'lh' if blank else 'h2'})" if mask else ""
     for new, old in (("n", "h"), ("nc", "c"))[: 2 if kind == "LSTM" else 1]:
         wanted = f"{old}2"
         if mask:  # as Where of one opset looks in older ones
@@ -41,11 +41,12 @@ def body(kind, limit, mask):
     )
 
 
-def loop_graph(numbers, kind="GRU", steps="T", back=False, mask=None, read="last", start=False, features=3, opset=15):
+def loop_graph(numbers, kind="GRU", steps="T", back=False, mask=None, read="last", start=False, features=3, opset=15, blank=False):
     """A net of one loop and one Linear.
 
     steps: a number, or "T", which is open. back: whether it reads the steps backwards. mask: the number that stands for padding.
     read: "last", "all", or "state", the last one that is carried. start: whether the state is an input of the graph.
+    blank: whether outputs at masked steps are zeros, and not those of the step before.
     """
     blocks, h = BLOCKS[kind], HIDDEN
     constants = {
@@ -77,7 +78,7 @@ def loop_graph(numbers, kind="GRU", steps="T", back=False, mask=None, read="last
         constants |= {"trips": np.int64(steps), "count": np.int32(steps), "run": np.bool_(True)}
     carried = ["zero", *(["state"] if mask is not None else []), *["h0" if start else "state"] * (2 if kind == "LSTM" else 1)]
     made = ["t_", *(["u_"] if mask is not None else []), "h_", *(["c_"] if kind == "LSTM" else [])]
-    text += f"{', '.join(made)}, w_, v_, every = Loop <{body(kind, 'count', mask is not None)}> "
+    text += f"{', '.join(made)}, w_, v_, every = Loop <{body(kind, 'count', mask is not None, blank)}> "
     text += f"(trips, run, {', '.join(carried)}, kernel, recurrence) "
     if read == "last":
         text += "cut = Slice(every, from, to, zeros) last = Squeeze(cut, zeros) "

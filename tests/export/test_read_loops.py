@@ -39,8 +39,8 @@ def test_initial_states_that_are_inputs(kind, numbers):
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_masks(kind, back, padding, numbers):
     """As `Masking(padding)` before a layer is written. What the graph leaves out, here mask= leaves out, and a warning says so."""
-    for read in ("last", "all"):
-        proto, x = loop_graph(numbers, kind, back=back, mask=padding, read=read), numbers(5, 6, 3)
+    for read, blank in (("last", False), ("all", False), ("all", True)):  # the last one in Bidirectional
+        proto, x = loop_graph(numbers, kind, back=back, mask=padding, read=read, blank=blank), numbers(5, 6, 3)
         for row, valid in enumerate(([0, 1, 2], [3, 4, 5], [1, 4], [0], [0, 1, 2, 3, 4, 5])):
             x[row, [t for t in range(6) if t not in valid]] = padding
         (want,) = session(ort, proto).run(None, {"in": x})

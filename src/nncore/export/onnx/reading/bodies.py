@@ -78,9 +78,10 @@ def _loop(r: Reading, node: Node, values: list[Any]) -> list[Any]:
             trials.append(_tried(r, loop, t, count, range(count - _MOST_STEPS, count), mask, trials[0].moves))
     cells = _cells(loop, trials[0], int(t.shape[2].known or 0))
     for kind, options, weights, chosen, names in islice(cells, _MOST_CELLS):
-        roles = [_roles(trial, kind, options, weights, chosen, t.is_backwards) for trial in trials]
-        if roles[0] is not None and all(each == roles[0] for each in roles):
-            return _replaced(r, node, loop, (kind, options, weights, names), chosen, roles[0], mask)
+        found = [_roles(trial, kind, options, weights, chosen, t.is_backwards) for trial in trials]
+        if all(each is not None for each in found):  # what is not the same in all of them, such as zeros at masked steps, is none
+            roles = [each[0] if len({*each}) == 1 else "" for each in zip(*(each or [] for each in found), strict=True)]
+            return _replaced(r, node, loop, (kind, options, weights, names), chosen, roles, mask)
     raise Refusal(_REFUSED)
 
 

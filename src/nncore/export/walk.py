@@ -42,6 +42,12 @@ class Step(NamedTuple):
     layer: str  #: the name of its layer, such as "0" or "encoder", with which names of its parameters begin
     parameters: Mapping[str, str]  #: role, such as "weight" -> name of the tensor. Ops that share parameters have equal names
 
+    @property
+    def suffixes(self) -> list[str]:
+        """Return what the roles of a recurrent op's parameters end in, for each direction: "_l0", "_l0_reverse"."""
+        one = f"_l{self.op.field('sublayer')}"
+        return [one, f"{one}_reverse"][: 1 + self.op.field("bidirectional")]
+
 
 class Walk(NamedTuple):
     """A network for inference."""

@@ -80,7 +80,7 @@ class Direction(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        return f"l{self.step.op.field('sublayer')}{'_reverse' * self.number}"
+        return self.step.suffixes[self.number]
 
     def matrices(self, p: Program) -> list[tuple[Matrix, int, int]]:
         """Return its matrices, each with where in [x, h] its input begins, and where in the sums its result goes."""
@@ -100,10 +100,10 @@ class Direction(NamedTuple):
         ]
 
     def _rows(self, p: Program, role: str) -> np.ndarray:
-        return p.walk.tensors[self.step.parameters[f"{role}_{self.suffix}"]].astype(float)
+        return p.walk.tensors[self.step.parameters[f"{role}{self.suffix}"]].astype(float)
 
     def _matrix(self, p: Program, part: str, weight: np.ndarray, bias: np.ndarray) -> Matrix:
-        ih, hh = (self.step.parameters[f"weight_{kind}_{self.suffix}"] for kind in ("ih", "hh"))
+        ih, hh = (self.step.parameters[f"weight_{kind}{self.suffix}"] for kind in ("ih", "hh"))
         names = {
             "": f"{ih} and {hh}",
             "rz": f"Rows of r and z of {ih} and {hh}",
@@ -131,7 +131,7 @@ def stored_together(step: Step) -> list[list[tuple[str, slice]]]:
     found = []
     for number in range(1 + step.op.field("bidirectional")):
         d, every = Direction(step, number), slice(None)
-        w, v = (step.parameters[f"weight_{kind}_{d.suffix}"] for kind in ("ih", "hh"))
+        w, v = (step.parameters[f"weight_{kind}{d.suffix}"] for kind in ("ih", "hh"))
         if not d.cell.startswith("gru"):
             found.append([(w, every), (v, every)])
             continue

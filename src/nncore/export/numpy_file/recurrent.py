@@ -29,7 +29,7 @@ def recurrent(w: Writer, step: Step) -> str:
         activation = w.function("relu")
         cell = f"functools.partial({cell}, activation={activation})" if both else cell
         options |= {} if both else {"activation": activation}
-    weights = [_weights(w, step, suffix) for suffix in ("", "_reverse")[: 1 + both]]
+    weights = [_weights(w, step, suffix) for suffix in step.suffixes]
     if both:
         call = w.call("both_ways", cell, x, *(f"[{', '.join(each)}]" for each in weights), **options)
     else:
@@ -54,7 +54,7 @@ def last_state(w: Writer, step: Step) -> str:
 
 def _weights(w: Writer, step: Step, suffix: str) -> list[str]:
     roles = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")[: 4 if step.op.field("has_bias") else 2]
-    return [w.weight(step, f"{role}_l{step.op.field('sublayer')}{suffix}") for role in roles]
+    return [w.weight(step, f"{role}{suffix}") for role in roles]
 
 
 def _start(w: Writer, step: Step) -> str:

@@ -64,7 +64,7 @@ def gates_from(kind: str, rows: np.ndarray) -> np.ndarray:
 def _weights(b: Builder, step: Step, kind: str) -> list[str]:
     """The tensors W, R and B, each with the directions as its first dimension; "" for B without biases."""
     level = step.op.field("sublayer")
-    suffixes = [f"_l{level}{suffix}" for suffix in ("", "_reverse")[: 1 + step.op.field("bidirectional")]]
+    suffixes = step.suffixes
 
     def stacked(*roles: str) -> str:
         names = tuple(step.parameters[role + suffix] for suffix in suffixes for role in roles)

@@ -19,15 +19,12 @@ def scanned(b: Builder, step: Step, kind: str, x: str, initial: list[str]) -> tu
     mask = b.valid_mask(op.inputs[0], 2)
     valid = [b.unsqueeze(b.add("Transpose", mask, perm=[1, 0]), 2)] if mask else []  # [T, N, 1]
     outputs, last = [], []
-    for d in range(1 + op.field("bidirectional")):
+    for d, suffix in enumerate(step.suffixes):
         first = [b.add("Gather", h, b.constant(np.array(d, np.int64), f"int_{d}"), axis=0) for h in initial] or [
             b.add("Expand", b.number(0.0), b.add("Concat", b.size(x, 1), b.ints(hidden), axis=0))
         ] * counts
-        roles = {
-            role: f"{role}_l{op.field('sublayer')}{'_reverse' if d else ''}"
-            for role in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
-        }
-        names = {role: step.parameters.get(own, "") for role, own in roles.items()}
+        roles = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+        names = {role: step.parameters.get(f"{role}{suffix}", "") for role in roles}
         product = b.add("MatMul", x, b.parameter(names["weight_ih"], "_transposed", np.transpose))
         product = b.add("Add", product, b.parameter(names["bias_ih"])) if names["bias_ih"] else product
         given = [_turned(b, each) for each in (product, *valid)] if d else [product, *valid]

@@ -3,7 +3,7 @@
 import numpy as np
 from export.onnx_graphs import graph_of
 
-BLOCKS = {"RNN": 1, "GRU": 3, "LSTM": 4}
+BLOCKS = {"RNN": 1, "GRU": 3, "GRU before": 3, "LSTM": 4}
 HIDDEN = 4
 CELLS = {
     "RNN": "g = Add(a, m) n = Tanh(g)",
@@ -11,6 +11,11 @@ CELLS = {
     "p = Add(a, s0) q = Add(m, s1) pz, pr, ph = Split <axis = -1> (p) "
     "qz, qr, qh = Split <axis = -1> (q) az = Add(pz, qz) z = Sigmoid(az) ar = Add(pr, qr) "
     "r = Sigmoid(ar) rh = Mul(r, qh) ah = Add(ph, rh) cand = Tanh(ah) o = Sub(one, z) zh = Mul(z, h) "
+    "ow = Mul(o, cand) n = Add(zh, ow)",
+    "GRU before": "p = Add(a, bias) pz, pr, ph = Split <axis = -1> (p) "
+    "v0 = Slice(vk, at0, at8, along) v1 = Slice(vk, at8, at12, along) q = MatMul(h, v0) "
+    "qz, qr = Split <axis = -1> (q) az = Add(pz, qz) z = Sigmoid(az) ar = Add(pr, qr) "
+    "r = Sigmoid(ar) rh = Mul(r, h) qh = MatMul(rh, v1) ah = Add(ph, qh) cand = Tanh(ah) o = Sub(one, z) zh = Mul(z, h) "
     "ow = Mul(o, cand) n = Add(zh, ow)",
     "LSTM": "p = Add(a, m) q = Add(p, bias) qi, qf, qc, qo = Split <axis = -1> (q) i1 = Sigmoid(qi) f1 = Sigmoid(qf) "
     "c1 = Tanh(qc) o1 = Sigmoid(qo) fc = Mul(f1, c) ic = Mul(i1, c1) nc = Add(fc, ic) tc = Tanh(nc) n = Mul(o1, tc)",
@@ -36,7 +41,8 @@ def body(kind, limit, mask, blank):
     return (
         f"body = b (int64 i, bool e, {', '.join(carried)}, float[F, G] wk, float[4, G] vk) => "
         f"(bool more, {', '.join(after)}, float[F, G] wk, float[4, G] vk, float[N, 4] y) {{ xt = Gather(x, t) a = MatMul(xt, wk) "
-        f"m = MatMul(h, vk) {cell} {choose} t2 = Add(t, unit) tf = Cast <to = 1> (t2) lf = Cast <to = 1> ({limit}) "
+        f"{'' if kind == 'GRU before' else 'm = MatMul(h, vk) '}{cell} {choose} "
+        f"t2 = Add(t, unit) tf = Cast <to = 1> (t2) lf = Cast <to = 1> ({limit}) "
         f"more = Less(tf, lf) }}"
     )
 
@@ -53,6 +59,7 @@ def loop_graph(numbers, kind="GRU", steps="T", back=False, mask=None, read="last
         "kernel": numbers(features, blocks * h) / 2, "recurrence": numbers(h, blocks * h) / 2,
         "bias": numbers(*((2, 3 * h) if kind == "GRU" else (blocks * h,))), "head": numbers(h, 2), "shift": numbers(2),
         "zero": np.int32(0), "unit": np.int32(1), "zeros": np.int64([0]), "ones": np.int64([1]), "width": np.int32([h]),
+        "at0": np.int64([0]), "at8": np.int64([2 * h]), "at12": np.int64([3 * h]), "along": np.int64([1]),
         "from": np.int64([-1]), "to": np.int64([2**31 - 1]), "nothing": np.float32(0), "one": np.float32(1),
     }  # fmt: skip
     text = "s = Shape(in) si = Cast <to = 6> (s) n1 = Slice(si, zeros, ones, zeros) t1 = Slice(si, ones, two, zeros) "

@@ -28,6 +28,13 @@ def test_loops(kind, steps, back, read, numbers):
         assert [each for each in kinds(model) if each in ("RNN", "GRU", "LSTM", "LastStep")] == [kind]
 
 
+@pytest.mark.parametrize("back", [False, True])
+def test_a_gru_that_resets_before_the_product(back, numbers):
+    """GRU(reset_after=False), whose recurrent kernel is cut into two products."""
+    model = check(loop_graph(numbers, "GRU before", back=back), numbers(3, 6, 3))
+    assert [layer.reset_after for layer in model.layers if isinstance(layer, nn.GRU)] == [False]
+
+
 @pytest.mark.parametrize("kind", ["RNN", "GRU", "LSTM"])
 def test_initial_states_that_are_inputs(kind, numbers):
     """As Keras writes initial_state; those of two layers in the LSTM are one input here."""

@@ -223,10 +223,16 @@ def _cells(loop: _Loop, trial: _Trial, features: int) -> Iterator[tuple[str, dic
             continue
         biases = unlike([a.reshape(-1) for a in known.values() if a.size == columns and a.dtype.kind == "f"])
         zeros = np.zeros(columns)
-        for kind, cell in product(kinds, ("tanh", "relu")):
-            if cell == "relu" and kind != "RNN":
+        for kind, cell in product(kinds, ("tanh", "relu", "reset before")):
+            if cell != "tanh" and (kind, cell) not in (("RNN", "relu"), ("GRU", "reset before")):
                 continue
-            options = {"activations": ("Relu",)} if cell == "relu" else {"linear_before_reset": 1} if kind == "GRU" else {}
+            options = (
+                {"activations": ("Relu",)}
+                if cell == "relu"
+                else {"linear_before_reset": int(cell == "tanh")}
+                if kind == "GRU"
+                else {}
+            )
             states = [i for i, a in trial.states.items() if a.shape[1] == rows]
             for one, two in product([zeros, *biases], [zeros, *biases]):
                 made = of_onnx(kind, k, known[recurrence], one, two)
@@ -238,7 +244,7 @@ def _roles(
     trial: _Trial, kind: str, options: dict[str, Any], weights: Any, chosen: Sequence[int], is_backwards: bool
 ) -> list[str] | None:
     """Return for each result of a loop which output of a cell it is, "h", "c" or "all", or ""; None if the cell is another one."""
-    cell = "relu" if "activations" in options else "tanh"
+    cell = "relu" if "activations" in options else "tanh" if options.get("linear_before_reset", 1) else "reset before"
     x, valid = (a if a is None or not is_backwards else a[:, ::-1] for a in (trial.x, trial.valid))
     try:
         assert x is not None

@@ -297,7 +297,7 @@ def outputs_of(
 ) -> list[np.ndarray]:
     """Return what a layer of nncore gives for each step, and its last states [rows, hidden]."""
     w, r, b = (array[0] for array in weights)
-    options = {"nonlinearity": cell} if kind == "RNN" else {}
+    options: dict[str, Any] = {"nonlinearity": cell} if kind == "RNN" else {"reset_after": False} if cell == "reset before" else {}
     layer = getattr(layers, kind)(w.shape[1], r.shape[1], **options)
     halves = np.split(b, 2)
     roles = dict(zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), (w, r, *halves), strict=True))

@@ -72,14 +72,19 @@ demo: $(stamps)/installed $(stamps)/extra-demo
 	$(python) examples/digits.py
 
 # The tests over the fixtures isa and amx choose the instruction set by themselves, so the first run covers them. Without AMX, those over
-# amx run in the emulator of tests/csrc/amx.
+# amx run in the emulator of tests/csrc/amx. Half of the files run in the background; what that prints comes when both halves are done.
 test: $(stamps)/installed $(stamps)/extra-test $(if $(PEERS),$(stamps)/extra-peers)
-	$(python) -m pytest
+	$(half) -q --part 2/2 > $(second_half) 2>&1 & second=$$!; trap "kill $$second" INT TERM; failed=; \
+	  $(half) --part 1/2 || failed=1; wait $$second || failed=1; cat $(second_half); test -z "$$failed"
 	again=$$($(isas_below)) && { test -z "$$again" || $(MAKE) --jobs 2 --output-sync=target $$again; }
 
-# Two of these run at a time. OMP_WAIT_POLICY lets waiting threads sleep, so that neither takes the other's processor.
+# Two of these run at a time.
 again-%:
-	OMP_WAIT_POLICY=passive NNCORE_ISA=$* $(python) -m pytest -q --kernels-again
+	NNCORE_ISA=$* $(half) -q --kernels-again
+
+# OMP_WAIT_POLICY lets waiting threads sleep, so that neither of two runs takes the other's processor.
+half = OMP_WAIT_POLICY=passive $(python) -m pytest
+second_half = $(stamps)/second-half.log
 
 # For another Python or NumPy: what lies above the kernels depends on those. PEERS are not needed: what asks for them is skipped. The
 # pictures of the docs and the learner's path, which draw most, are those of make test alone.

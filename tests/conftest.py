@@ -45,6 +45,7 @@ def pytest_addoption(parser):
         action="store_true",
         help="--without-isa-tests, and leave out what does not depend on the kernels: for a second run with another NNCORE_ISA",
     )
+    parser.addoption("--part", metavar="K/N", help="every N-th file, from the K-th on: for N runs at a time that share the files")
 
 
 def pytest_report_header(config):
@@ -54,11 +55,14 @@ def pytest_report_header(config):
 def pytest_collection_modifyitems(config, items):
     again = config.getoption("kernels_again")
     without_isa_tests = again or config.getoption("without_isa_tests")
+    number, parts = map(int, (config.getoption("part") or "1/1").split("/"))
+    of_this_part = sorted({item.path for item in items})[number - 1 :: parts]
     above, over_all = (tuple(config.rootpath / "tests" / part for part in parts) for parts in (ABOVE_THE_KERNELS, OVER_ALL_SETS))
 
     def left_out(item):
         return (
-            (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive"))
+            item.path not in of_this_part
+            or (item.get_closest_marker("exhaustive") and not config.getoption("exhaustive"))
             or (without_isa_tests and ({"isa", "amx"} & set(item.fixturenames) or item.path in over_all))
             or (again and any(item.path.is_relative_to(part) for part in above))
         )

@@ -388,8 +388,9 @@ def test_ops_are_those_of_the_registry_in_its_order():
 #: Kernels that share a function with others: those that make sense one after the other only, and those of another layout.
 TOGETHER = {f"batch_norm_{part}": "batch_norm_in_parts" for part in ("moments", "merge", "sums", "total")}
 TOGETHER |= {"gemm_nt": "gemm", "bf16_product_at": "bf16_product"}
-#: Kernels whose arguments only a plan can make; tests/plan/layers/test_recurrent_bf16.py runs them.
-IN_PLANS = {"bf16_recurrent_forward", "bf16_recurrent_backward"}
+#: Kernels that are parts of a plan's walk over time. As layers, they are run by plan/layers/test_recurrent_bf16.py and
+#: truth/test_gru_before.py, in each run of the suite on another instruction set.
+IN_PLANS = {"bf16_recurrent_forward", "bf16_recurrent_backward", "gru_before_forward", "gru_before_backward"}
 
 
 def test_every_kernel_has_its_function():

@@ -100,6 +100,12 @@ def test_dir_shows_what_a_class_of_ones_own_has():
 
     assert {"mode", "check", "forward", "trainable"} <= {*dir(Mine(name="a"))}
     assert {"mode", "check", "forward", "build"} <= {*dir(Mine)}
+    mine = Mine()
+    mine.activation = nn.ReLU()  # an attribute that other libraries' layers have, and nncore's have not
+    assert "activation" in dir(mine)
+    assert "activation" not in dir(Mine())
+    assert "output_shape" in dir(nn.PythonLayer)
+    assert "output_shape" not in dir(nn.Linear(2, 3))
     layer = nn.Linear(2, 3)
     assert {"weight", "in_features", "trainable", "config"} <= {*dir(layer)}
     assert not {"ops", "macs", "kernel", "cuda"} & {*dir(layer), *dir(nn.Linear)}

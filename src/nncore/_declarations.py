@@ -10,6 +10,7 @@ import functools
 from abc import ABCMeta
 from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar, cast
 
 from ._checks import named, near
@@ -247,9 +248,15 @@ _INNER = {
 # fmt: on
 
 
-def without_elsewhere(cls: type, names: Iterable[str]) -> list[str]:
-    """Return the names of attributes that exist, without those of nncore's classes that only nncore uses. `dir` lists these."""
-    absent = {name for base in cls.__mro__ for name, value in vars(base).items() if isinstance(value, Elsewhere)}
+def without_elsewhere(cls: type, names: Iterable[str], own: Mapping[str, object] = MappingProxyType({})) -> list[str]:
+    """Return the names of attributes that exist, without those of nncore's classes that only nncore uses. `dir` lists these.
+
+    A subclass, or an object by its own attributes, may have what its base has not.
+    """
+    found: dict[str, object] = {}
+    for base in reversed(cls.__mro__):
+        found |= vars(base)
+    absent = {name for name, value in {**found, **own}.items() if isinstance(value, Elsewhere)}
     for name in _INNER if isinstance(cls, DeclarationType) else ():
         home = next((base for base in cls.__mro__ if name in vars(base)), None)
         if home is not None and home.__module__.startswith("nncore."):
@@ -259,7 +266,7 @@ def without_elsewhere(cls: type, names: Iterable[str]) -> list[str]:
 
 def visible(thing: object) -> list[str]:
     """Return what `dir` lists of an object: its ``__dir__``."""
-    return without_elsewhere(type(thing), object.__dir__(thing))
+    return without_elsewhere(type(thing), object.__dir__(thing), getattr(thing, "__dict__", {}))
 
 
 def missing_attribute(cls: type, name: str) -> UnknownAttributeError:

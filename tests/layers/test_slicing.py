@@ -6,8 +6,6 @@ import pytest
 import nncore as nn
 from nncore.errors import ArgumentError, ShapeError
 
-torch = pytest.importorskip("torch", reason="compares with torch's indices")
-
 PARTS = [
     ((5, 6), 1, slice(2, 5)),
     ((5, 6), -1, slice(-2, None)),
@@ -172,6 +170,7 @@ def test_values_are_still_not_iterable():
 
 def test_training_as_torch_does(rng):
     """A net that splits, shares a layer between the parts and joins them again: the same gradients as torch's."""
+    torch = pytest.importorskip("torch", reason="PyTorch is the independent truth here")
     x = nn.Input((6,))
     shared = nn.Linear(3, 4)
     h = nn.concatenate([nn.Tanh()(shared(x[:, :3])), nn.Tanh()(shared(x[:, [5, 3, 3]]))])

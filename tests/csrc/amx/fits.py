@@ -151,6 +151,8 @@ MODELS = {
     "gru": lambda: recurrent("GRU", 48, return_sequences=True),
     "lstm": lambda: recurrent("LSTM", 40, 33),
     "lstm, 33 rows": lambda: recurrent("LSTM", batch=33),
+    "gru, reset before": lambda: recurrent("GRU", 48, return_sequences=True, reset_after=False),
+    "gru, reset before, both directions, lengths": lambda: recurrent("GRU", lengths=True, bidirectional=True, reset_after=False),
     "gru, both directions, lengths": lambda: recurrent("GRU", lengths=True, bidirectional=True),
     "lstm, both directions, lengths": lambda: recurrent("LSTM", lengths=True, bidirectional=True, return_sequences=True),
 }

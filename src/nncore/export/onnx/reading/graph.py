@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -63,6 +63,19 @@ class Graph(NamedTuple):
     texts: list[str]  #: the names of tensors of texts, whose values are not read
     inputs: list[Port]
     outputs: list[Port]
+
+
+def fresh_names(graph: Graph) -> Callable[[str], str]:
+    """Return a function that makes a name of a tensor, like the one that it is given, which is in the graph not yet."""
+    taken = {name for node in graph.nodes for name in node.outputs} | {*graph.constants, *(port.name for port in graph.inputs)}
+
+    def fresh(wanted: str) -> str:
+        while wanted in taken:
+            wanted += "'"
+        taken.add(wanted)
+        return wanted
+
+    return fresh
 
 
 def text(given: Any) -> str:

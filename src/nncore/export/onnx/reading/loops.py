@@ -18,7 +18,7 @@ from .... import layers
 from ....errors import NncoreError
 from ..recurrent import GATES, gates_from
 from .folding import FOLDED, fold, shape_part
-from .graph import Graph, Node, Port
+from .graph import Graph, Node, Port, fresh_names
 from .values import Refusal
 
 _MOST_LOOPS = 16
@@ -338,14 +338,7 @@ def _tensors(
 
 def _replaced(graph: Graph, loop: _Loop) -> Graph:
     """Return the graph with an operator in the place of a loop."""
-    made = {name for node in graph.nodes for name in node.outputs} | {*graph.constants, *(port.name for port in graph.inputs)}
-
-    def fresh(wanted: str) -> str:
-        while wanted in made:
-            wanted += "'"
-        made.add(wanted)
-        return wanted
-
+    fresh = fresh_names(graph)
     names = [fresh(f"{loop.kind} {part}") for part in ("W", "R", "B", "x", "Y", "Y_h", "axis 0", "axis 1")]
     w, r, b, x, y, y_h, axis_0, axis_1 = names
     constants = {**graph.constants, **dict(zip((w, r, b), loop.weights, strict=True))}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..recurrent import GATES
-from .graph import Graph, Node
+from .graph import Graph, Node, fresh_names
 from .loops import compute
 
 _MOST_OPERATORS = 64
@@ -43,14 +43,7 @@ def _folded(graph: Graph, node: Node) -> Graph:
         targets |= {"both": np.concatenate(ends, 1), "all": _lined(y, 2, 0, 1, 3), "all, time first": _lined(y, 0, 2, 1, 3)}
     if not (made := _equal_ones(graph, node, y, targets)):
         return graph
-    taken = {name for each in graph.nodes for name in each.outputs} | {*graph.constants, *(port.name for port in graph.inputs)}
-
-    def fresh(wanted: str) -> str:
-        while wanted in taken:
-            wanted += "'"
-        taken.add(wanted)
-        return wanted
-
+    fresh = fresh_names(graph)
     last = node.outputs[1] if node.outputs[1:] and node.outputs[1] else fresh(f"{node.outputs[0]} last")
     new = [node._replace(outputs=(node.outputs[0], last, *node.outputs[2:]))]
     constants = dict(graph.constants)
